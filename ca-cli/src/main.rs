@@ -1,0 +1,2 @@
+//! ca-cli
+fn main() {}

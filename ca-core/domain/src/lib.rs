@@ -1,0 +1,19 @@
+//! The pure rules of the authority: names, serials, validity, key policy,
+//! templates, lint and revocation states.
+//!
+//! Nothing here reads a file, a clock or a source of randomness: time and
+//! random bytes come in as arguments.
+
+pub mod algorithm;
+pub mod detail;
+pub mod key_id;
+pub mod revocation;
+pub mod serial_number;
+pub mod time;
+
+pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
+pub use detail::{Detail, KeyOrigin};
+pub use key_id::{KeyIdentifier, SpkiHash};
+pub use revocation::{ReasonCode, RevocationState, Transition, TransitionError};
+pub use serial_number::{SerialNumber, SerialNumberError};
+pub use time::{TimeError, Timestamp};

@@ -1,0 +1,141 @@
+//! Writing files so that a crash leaves the old one or the new one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::FileError;
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// The owner alone: 0600.
+    Private,
+    /// Everyone: 0644.
+    Public,
+}
+
+impl Mode {
+    const fn bits(self) -> u32 {
+        match self {
+            Self::Private => 0o600,
+            Self::Public => 0o644,
+        }
+    }
+}
+
+/// Replaces `path` by `bytes`: temporary file, fsync, rename, fsync of the directory.
+///
+/// When this returns, the bytes survive a power cut.
+///
+/// # Errors
+/// Any failed operation; the old file is then still in place, or (only when the
+/// last fsync of the directory failed) the new one is.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
+    let temporary = temporary_name(path);
+    let written = write_synced(&temporary, bytes, mode)
+        .and_then(|()| fs::rename(&temporary, path).map_err(FileError::io("replace", path)));
+    if written.is_err() {
+        // Best effort: a leftover is overwritten by the next write.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_dir(parent(path))
+}
+
+fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
+    // A leftover of a crash may have other permissions, and is never followed.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(FileError::io("remove", path)(error));
+        }
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode.bits())
+        .open(path)
+        .map_err(FileError::io("create", path))?;
+    file.write_all(bytes).map_err(FileError::io("write", path))?;
+    file.sync_all().map_err(FileError::io("fsync", path))
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".tmp");
+    path.with_file_name(name)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in a directory durable.
+///
+/// # Errors
+/// The directory cannot be opened or fsynced.
+pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
+    let handle = File::open(dir).map_err(FileError::io("open", dir))?;
+    handle.sync_all().map_err(FileError::io("fsync", dir))
+}
+
+/// Creates a directory and its missing parents, each durable in its parent.
+///
+/// `private` directories get 0700, others 0755, whatever the umask lets through.
+///
+/// # Errors
+/// A directory cannot be made or fsynced.
+pub fn create_dir_all(dir: &Path, mode: Mode) -> Result<(), FileError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = parent(dir);
+    create_dir_all(above, mode)?;
+    let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
+    match fs::DirBuilder::new().mode(bits).create(dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        Err(error) => return Err(FileError::io("create", dir)(error)),
+    }
+    sync_dir(above)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn replaces_whole_and_leaves_no_temporary() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.pem");
+        write_atomic(&path, b"one", Mode::Private).unwrap();
+        write_atomic(&path, b"two", Mode::Private).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_leftover_symlink_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, b"keep").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join(".f.tmp")).unwrap();
+        write_atomic(&dir.path().join("f"), b"new", Mode::Public).unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"keep");
+    }
+
+    #[test]
+    fn a_failed_write_names_the_path() {
+        let error = write_atomic(Path::new("/nonexistent/f"), b"", Mode::Public).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/"), "{error}");
+    }
+}

@@ -1,0 +1,73 @@
+//! Durable, private files.
+//!
+//! Every file of the suite is written the same way: to a temporary name, fsynced,
+//! renamed over the old one, and the directory fsynced. A crash leaves the old
+//! file or the new one, whole.
+
+pub mod atomic;
+pub mod lock;
+pub mod private;
+
+pub use atomic::{Mode, create_dir_all, sync_dir, write_atomic};
+pub use lock::{Holder, WriteLock};
+pub use private::{check_private, check_trusted, create_private_dir, read_private};
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refused an operation.
+    #[error("cannot {action} {path}: {source}{}", hint(source))]
+    Io {
+        /// What was tried: "read", "write", "rename".
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Someone else could read or change a file that only its owner may.
+    #[error("{path} {what}; {todo}")]
+    Unsafe {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+        /// What to do about it.
+        todo: String,
+    },
+    /// Another process holds the lock.
+    #[error("{path} is locked by {holder}; wait until it ends, or give more time with --lock-timeout")]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// Who holds it, as far as is known.
+        holder: Holder,
+    },
+}
+
+impl FileError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether the file was not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space and try again, nothing was changed"
+        }
+        io::ErrorKind::PermissionDenied => "; run as the owner of the home directory",
+        io::ErrorKind::ReadOnlyFilesystem => "; mount the file system for writing",
+        _ => "",
+    }
+}

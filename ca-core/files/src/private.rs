@@ -1,0 +1,100 @@
+//! Files that only their owner may read, and files that only their owner may change.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+use crate::FileError;
+
+/// Creates a directory with 0700; one that exists is checked instead.
+///
+/// # Errors
+/// It cannot be made, or exists with wider permissions.
+pub fn create_private_dir(dir: &Path) -> Result<(), FileError> {
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => {
+            crate::sync_dir(dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_private(dir),
+        Err(error) => Err(FileError::io("create", dir)(error)),
+    }
+}
+
+/// Refuses a file or directory that is a symbolic link, belongs to someone else
+/// than us or root, or that others can read or write.
+///
+/// # Errors
+/// [`FileError::Unsafe`] with the command that mends it.
+pub fn check_private(path: &Path) -> Result<(), FileError> {
+    check(path, 0o077, "can be read or written by others", "chmod go=")
+}
+
+/// Refuses what others could have changed: a symbolic link, a foreign owner,
+/// group or world write permission. Reading by others is allowed.
+///
+/// # Errors
+/// [`FileError::Unsafe`] with the command that mends it.
+pub fn check_trusted(path: &Path) -> Result<(), FileError> {
+    check(path, 0o022, "can be changed by others", "chmod go-w")
+}
+
+fn check(path: &Path, forbidden: u32, what: &'static str, mend: &str) -> Result<(), FileError> {
+    let meta = fs::symlink_metadata(path).map_err(FileError::io("read", path))?;
+    if meta.file_type().is_symlink() {
+        return Err(FileError::Unsafe {
+            path: path.to_owned(),
+            what: "is a symbolic link",
+            todo: "put the file itself there".into(),
+        });
+    }
+    let us = rustix::process::geteuid().as_raw();
+    if meta.uid() != us && meta.uid() != 0 {
+        return Err(FileError::Unsafe {
+            path: path.to_owned(),
+            what: "belongs to another user",
+            todo: format!("run as its owner, or `chown {us} {}`", path.display()),
+        });
+    }
+    if meta.mode() & forbidden != 0 {
+        let todo = format!("run `{mend} {}` after you made sure that it was not misused", path.display());
+        return Err(FileError::Unsafe { path: path.to_owned(), what, todo });
+    }
+    Ok(())
+}
+
+/// Reads a file that only its owner may read.
+///
+/// # Errors
+/// As [`check_private`], or it cannot be read.
+pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
+    check_private(path)?;
+    fs::read(path).map_err(FileError::io("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn refuses_wide_permissions_and_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        fs::write(&path, b"k").unwrap();
+        for (mode, private, trusted) in [
+            (0o600, true, true),
+            (0o640, false, true),
+            (0o644, false, true),
+            (0o664, false, false),
+            (0o602, false, false),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(check_private(&path).is_ok(), private, "{mode:o}");
+            assert_eq!(check_trusted(&path).is_ok(), trusted, "{mode:o}");
+        }
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(check_trusted(&link).unwrap_err().to_string().contains("symbolic link"));
+    }
+}

@@ -1,0 +1,2 @@
+//! crl-publisher
+fn main() {}

@@ -1,0 +1,2 @@
+//! ocsp-responder
+fn main() {}
