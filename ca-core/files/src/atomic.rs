@@ -44,7 +44,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileErr
     sync_dir(parent(path))
 }
 
-fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
     // A leftover of a crash may have other permissions, and is never followed.
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -62,14 +62,14 @@ fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> 
     file.sync_all().map_err(FileError::io("fsync", path))
 }
 
-fn temporary_name(path: &Path) -> PathBuf {
+pub(crate) fn temporary_name(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".tmp");
     path.with_file_name(name)
 }
 
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),

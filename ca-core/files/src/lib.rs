@@ -7,10 +7,13 @@
 pub mod atomic;
 pub mod lock;
 pub mod private;
+pub mod staged;
 
 pub use atomic::{Mode, create_dir_all, sync_dir, write_atomic};
 pub use lock::{Holder, WriteLock};
 pub use private::{check_private, check_trusted, create_private_dir, read_private};
+
+pub use staged::StagedFile;
 
 use std::io;
 use std::path::{Path, PathBuf};

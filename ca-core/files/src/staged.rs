@@ -1,0 +1,72 @@
+//! Files that are complete on disk before the act that they belong to is committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::atomic::{parent, temporary_name, write_synced};
+use crate::{FileError, Mode, sync_dir};
+
+/// A file written and fsynced under a temporary name.
+///
+/// Dropped without [`StagedFile::publish`], it disappears.
+#[derive(Debug)]
+pub struct StagedFile {
+    temporary: PathBuf,
+    path: PathBuf,
+    published: bool,
+}
+
+impl StagedFile {
+    /// Writes `bytes` beside `path`, so that only a rename is left to do.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written: a missing directory, a full disk.
+    pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
+        let staged = Self { temporary: temporary_name(path), path: path.to_owned(), published: false };
+        write_synced(&staged.temporary, bytes, mode)?;
+        Ok(staged)
+    }
+
+    /// Where the file will be.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames the file to its name and makes the name durable.
+    ///
+    /// # Errors
+    /// The rename or the fsync of the directory failed; the temporary file is kept.
+    pub fn publish(mut self) -> Result<PathBuf, FileError> {
+        self.published = true;
+        fs::rename(&self.temporary, &self.path).map_err(FileError::io("replace", &self.path))?;
+        sync_dir(parent(&self.path))?;
+        Ok(self.path.clone())
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: the next write under this name removes it too.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_only_when_published() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("alice.p12");
+        drop(StagedFile::write(&path, b"one", Mode::Private).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let staged = StagedFile::write(&path, b"two", Mode::Private).unwrap();
+        assert!(!path.exists());
+        assert_eq!(staged.publish().unwrap(), path);
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+}
