@@ -7,6 +7,7 @@
 pub mod algorithm;
 pub mod detail;
 pub mod key_id;
+pub mod mailbox;
 pub mod revocation;
 pub mod serial_number;
 pub mod time;
@@ -14,6 +15,7 @@ pub mod time;
 pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
 pub use detail::{Detail, KeyOrigin};
 pub use key_id::{KeyIdentifier, SpkiHash};
+pub use mailbox::{DnsName, DomainError, Mailbox, MailboxError};
 pub use revocation::{ReasonCode, RevocationState, Transition, TransitionError};
 pub use serial_number::{SerialNumber, SerialNumberError};
 pub use time::{TimeError, Timestamp};
