@@ -1,11 +1,11 @@
 //! Writing files so that a crash leaves the old one or the new one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::FileError;
+use crate::{FileError, StagedFile, fault};
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,33 +33,54 @@ impl Mode {
 /// Any failed operation; the old file is then still in place, or (only when the
 /// last fsync of the directory failed) the new one is.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
-    let temporary = temporary_name(path);
-    let written = write_synced(&temporary, bytes, mode)
-        .and_then(|()| fs::rename(&temporary, path).map_err(FileError::io("replace", path)));
-    if written.is_err() {
-        // Best effort: a leftover is overwritten by the next write.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
+    StagedFile::write(path, bytes, mode)?.rename()?;
     sync_dir(parent(path))
 }
 
 pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
     // A leftover of a crash may have other permissions, and is never followed.
-    match fs::remove_file(path) {
+    match fault::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(FileError::io("remove", path)(error));
         }
         _ => {}
     }
-    let mut file = OpenOptions::new()
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode.bits());
+    let mut file = fault::open(&options, path).map_err(FileError::io("create", path))?;
+    fault::write_all(&mut file, bytes).map_err(FileError::io("write", path))?;
+    fault::sync(&file).map_err(FileError::io("fsync", path))
+}
+
+/// Makes `bytes` the end of a file: cuts everything from `offset` on, appends,
+/// and fsyncs. The bytes before `offset` are not touched.
+///
+/// A missing file is made; its name is durable only after [`sync_dir`].
+///
+/// # Errors
+/// The file is shorter than `offset` (nothing is changed then), or an operation
+/// failed (the bytes from `offset` on are then undefined).
+pub fn replace_tail(path: &Path, offset: u64, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
+    let mut options = OpenOptions::new();
+    options
         .write(true)
-        .create_new(true)
+        .create(offset == 0)
+        .truncate(false)
         .mode(mode.bits())
-        .open(path)
-        .map_err(FileError::io("create", path))?;
-    file.write_all(bytes).map_err(FileError::io("write", path))?;
-    file.sync_all().map_err(FileError::io("fsync", path))
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let mut file = fault::open(&options, path).map_err(FileError::io("open", path))?;
+    let length = file.metadata().map_err(FileError::io("read", path))?.len();
+    if length < offset {
+        let missing = std::io::Error::new(
+            std::io::ErrorKind::UnexpectedEof,
+            format!("it has {length} bytes where {offset} were written before"),
+        );
+        return Err(FileError::io("append to", path)(missing));
+    }
+    fault::set_len(&file, offset).map_err(FileError::io("truncate", path))?;
+    file.seek(SeekFrom::Start(offset)).map_err(FileError::io("seek in", path))?;
+    fault::write_all(&mut file, bytes).map_err(FileError::io("write", path))?;
+    fault::sync(&file).map_err(FileError::io("fsync", path))
 }
 
 pub(crate) fn temporary_name(path: &Path) -> PathBuf {
@@ -82,7 +103,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// The directory cannot be opened or fsynced.
 pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
     let handle = File::open(dir).map_err(FileError::io("open", dir))?;
-    handle.sync_all().map_err(FileError::io("fsync", dir))
+    fault::sync(&handle).map_err(FileError::io("fsync", dir))
 }
 
 /// Creates a directory and its missing parents, each durable in its parent.
@@ -98,7 +119,7 @@ pub fn create_dir_all(dir: &Path, mode: Mode) -> Result<(), FileError> {
     let above = parent(dir);
     create_dir_all(above, mode)?;
     let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
-    match fs::DirBuilder::new().mode(bits).create(dir) {
+    match fault::create_dir(dir, bits) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => {}
         Err(error) => return Err(FileError::io("create", dir)(error)),
@@ -108,6 +129,7 @@ pub fn create_dir_all(dir: &Path, mode: Mode) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -131,6 +153,18 @@ mod tests {
         std::os::unix::fs::symlink(&victim, dir.path().join(".f.tmp")).unwrap();
         write_atomic(&dir.path().join("f"), b"new", Mode::Public).unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"keep");
+    }
+
+    #[test]
+    fn the_tail_is_replaced_and_the_head_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        replace_tail(&path, 0, b"headjunk", Mode::Private).unwrap();
+        replace_tail(&path, 4, b"er", Mode::Private).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"header");
+        assert!(replace_tail(&path, 7, b"x", Mode::Private).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"header");
+        assert!(replace_tail(&dir.path().join("none"), 1, b"x", Mode::Private).is_err());
     }
 
     #[test]

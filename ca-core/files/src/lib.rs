@@ -5,14 +5,19 @@
 //! file or the new one, whole.
 
 pub mod atomic;
+pub mod batch;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
+#[cfg(not(feature = "fault-injection"))]
+mod fault;
 pub mod lock;
 pub mod private;
 pub mod staged;
 
-pub use atomic::{Mode, create_dir_all, sync_dir, write_atomic};
+pub use atomic::{Mode, create_dir_all, replace_tail, sync_dir, write_atomic};
+pub use batch::Batch;
 pub use lock::{Holder, WriteLock};
 pub use private::{check_private, check_trusted, create_private_dir, read_private};
-
 pub use staged::StagedFile;
 
 use std::io;

@@ -1,10 +1,9 @@
 //! Files that are complete on disk before the act that they belong to is committed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::atomic::{parent, temporary_name, write_synced};
-use crate::{FileError, Mode, sync_dir};
+use crate::{FileError, Mode, fault, sync_dir};
 
 /// A file written and fsynced under a temporary name.
 ///
@@ -33,13 +32,24 @@ impl StagedFile {
         &self.path
     }
 
+    /// Renames the file to its name. The name is durable only after an fsync of
+    /// the directory ([`sync_dir`]).
+    ///
+    /// # Errors
+    /// The rename failed: the old file is in place, the temporary one removed.
+    pub fn rename(mut self) -> Result<(), FileError> {
+        fault::rename(&self.temporary, &self.path).map_err(FileError::io("replace", &self.path))?;
+        self.published = true;
+        Ok(())
+    }
+
     /// Renames the file to its name and makes the name durable.
     ///
     /// # Errors
     /// The rename or the fsync of the directory failed; the temporary file is kept.
     pub fn publish(mut self) -> Result<PathBuf, FileError> {
         self.published = true;
-        fs::rename(&self.temporary, &self.path).map_err(FileError::io("replace", &self.path))?;
+        fault::rename(&self.temporary, &self.path).map_err(FileError::io("replace", &self.path))?;
         sync_dir(parent(&self.path))?;
         Ok(self.path.clone())
     }
@@ -49,13 +59,15 @@ impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.published {
             // Best effort: the next write under this name removes it too.
-            let _ = fs::remove_file(&self.temporary);
+            let _ = fault::remove_file(&self.temporary);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
