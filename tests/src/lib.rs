@@ -1,1 +1,21 @@
-//! Helpers for tests of the whole suite.
+//! Helpers for tests of the whole suite: they run the real programs, the way
+//! an administrator would, and real clients against them.
+//!
+//! The tests themselves are in `tests/tests/`, one file a subject. All of them
+//! work in temporary directories on loopback ports that the system chooses,
+//! and stop what they start.
+
+pub mod daemon;
+pub mod gateway;
+pub mod home;
+pub mod inject;
+pub mod openssl;
+pub mod pki;
+pub mod pkilint;
+pub mod tool;
+
+pub use daemon::Daemon;
+pub use gateway::Gateway;
+pub use home::Home;
+pub use pki::Pki;
+pub use tool::{Outcome, Tool};
