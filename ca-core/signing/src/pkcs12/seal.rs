@@ -1,0 +1,125 @@
+//! Encryption and MAC of PKCS#12 files.
+
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockEncryptMut, KeyIvInit};
+use der::asn1::{Any, Null, OctetString};
+use hmac::{Hmac, Mac};
+use pkcs5::pbes2;
+use pkcs12::digest_info::DigestInfo;
+use pkcs12::kdf::{Pkcs12KeyType, derive_key_utf8};
+use pkcs12::mac_data::MacData;
+use pkcs12::pbe_params::Pkcs12PbeParams;
+use sha1::Sha1;
+use sha2::Sha256;
+use spki::AlgorithmIdentifierOwned;
+use zeroize::Zeroizing;
+
+use super::Pkcs12Profile;
+use crate::{Passphrase, SigningError};
+
+/// Rounds of the modern profile: each try costs an attacker as much as it can
+/// without a noticeable wait.
+const MODERN_ROUNDS: i32 = 100_000;
+/// Rounds of the compatible profile: what Java writes, within every importer's limit.
+const COMPAT_ROUNDS: i32 = 10_000;
+
+const FAILED: &str = "the PKCS#12 file";
+
+/// The format carries passphrases as BMPString.
+pub(super) fn check_passphrase(passphrase: &Passphrase) -> Result<(), SigningError> {
+    let text = passphrase.expose();
+    if text.is_empty() {
+        return Err(SigningError::BadPassphrase("a PKCS#12 file needs a passphrase; give one"));
+    }
+    if text.chars().any(|c| c >= '\u{ffff}' || c.is_control()) {
+        return Err(SigningError::BadPassphrase(
+            "PKCS#12 cannot carry a character of this passphrase (an emoji or a control character); \
+             choose another",
+        ));
+    }
+    Ok(())
+}
+
+/// Encrypts for the profile; the algorithm has the salt and rounds in it.
+pub(super) fn encrypt(
+    profile: Pkcs12Profile,
+    plain: &[u8],
+    passphrase: &Passphrase,
+) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
+    match profile {
+        Pkcs12Profile::Modern => pbes2_aes256(plain, passphrase),
+        Pkcs12Profile::Compat => pbe_3des(plain, passphrase),
+    }
+}
+
+fn pbes2_aes256(
+    plain: &[u8],
+    passphrase: &Passphrase,
+) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
+    let failed = |error: pkcs5::Error| SigningError::UnsupportedEncryption { what: error.to_string() };
+    let (salt, iv) = (crate::random::<16>()?, crate::random::<16>()?);
+    let rounds = MODERN_ROUNDS.unsigned_abs();
+    let parameters = pbes2::Parameters::pbkdf2_sha256_aes256cbc(rounds, &salt, &iv).map_err(failed)?;
+    let encrypted = parameters.encrypt(passphrase.expose(), plain).map_err(failed)?;
+    let parameters = Any::encode_from(&parameters).map_err(SigningError::der(FAILED))?;
+    Ok((AlgorithmIdentifierOwned { oid: pbes2::PBES2_OID, parameters: Some(parameters) }, encrypted))
+}
+
+/// pbeWithSHAAnd3-KeyTripleDES-CBC (RFC 7292, appendix C).
+fn pbe_3des(
+    plain: &[u8],
+    passphrase: &Passphrase,
+) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
+    // Some importers take salts of 8 or 20 bytes only.
+    let salt = crate::random::<8>()?;
+    let derive = |kind, length| {
+        derive_key_utf8::<Sha1>(passphrase.expose(), &salt, kind, COMPAT_ROUNDS, length)
+            .map(Zeroizing::new)
+            .map_err(SigningError::der(FAILED))
+    };
+    let key = derive(Pkcs12KeyType::EncryptionKey, 24)?;
+    let iv = derive(Pkcs12KeyType::Iv, 8)?;
+    let cipher = cbc::Encryptor::<des::TdesEde3>::new_from_slices(&key, &iv)
+        .map_err(|_| SigningError::UnsupportedEncryption { what: "Triple DES key".into() })?;
+    let encrypted = cipher.encrypt_padded_vec_mut::<Pkcs7>(plain);
+    let parameters = OctetString::new(salt)
+        .and_then(|salt| Any::encode_from(&Pkcs12PbeParams { salt, iterations: COMPAT_ROUNDS }))
+        .map_err(SigningError::der(FAILED))?;
+    let oid = pkcs12::PKCS_12_PBE_WITH_SHAAND3_KEY_TRIPLE_DES_CBC;
+    Ok((AlgorithmIdentifierOwned { oid, parameters: Some(parameters) }, encrypted))
+}
+
+/// The MAC over the AuthenticatedSafe (RFC 7292, section 4 and appendix B).
+pub(super) fn mac(
+    profile: Pkcs12Profile,
+    content: &[u8],
+    passphrase: &Passphrase,
+) -> Result<MacData, SigningError> {
+    let salt = crate::random::<8>()?;
+    let text = passphrase.expose();
+    let failed = || SigningError::der(FAILED);
+    let bad_key = |_| SigningError::UnsupportedEncryption { what: "MAC key".into() };
+    let (oid, rounds, digest) = match profile {
+        Pkcs12Profile::Modern => {
+            let key = derive_key_utf8::<Sha256>(text, &salt, Pkcs12KeyType::Mac, MODERN_ROUNDS, 32)
+                .map(Zeroizing::new)
+                .map_err(failed())?;
+            let mac = Hmac::<Sha256>::new_from_slice(&key).map_err(bad_key)?;
+            let digest = mac.chain_update(content).finalize().into_bytes().to_vec();
+            (const_oid::db::rfc5912::ID_SHA_256, MODERN_ROUNDS, digest)
+        }
+        Pkcs12Profile::Compat => {
+            let key = derive_key_utf8::<Sha1>(text, &salt, Pkcs12KeyType::Mac, COMPAT_ROUNDS, 20)
+                .map(Zeroizing::new)
+                .map_err(failed())?;
+            let mac = Hmac::<Sha1>::new_from_slice(&key).map_err(bad_key)?;
+            let digest = mac.chain_update(content).finalize().into_bytes().to_vec();
+            (const_oid::db::rfc5912::ID_SHA_1, COMPAT_ROUNDS, digest)
+        }
+    };
+    // The NULL is what OpenSSL and Windows write; old importers compare bytes.
+    let algorithm = AlgorithmIdentifierOwned { oid, parameters: Some(Null.into()) };
+    let digest = OctetString::new(digest).map_err(failed())?;
+    let mac_salt = OctetString::new(salt).map_err(failed())?;
+    Ok(MacData { mac: DigestInfo { algorithm, digest }, mac_salt, iterations: rounds })
+}
