@@ -5,7 +5,9 @@
 //! random bytes come in as arguments.
 
 pub mod algorithm;
+pub mod csr;
 pub mod detail;
+pub mod key_check;
 pub mod key_id;
 pub mod mailbox;
 pub mod revocation;
@@ -13,7 +15,9 @@ pub mod serial_number;
 pub mod time;
 
 pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
+pub use csr::{CsrError, VerifiedRequest};
 pub use detail::{Detail, KeyOrigin};
+pub use key_check::{CheckedKey, KeyError, check_public_key};
 pub use key_id::{KeyIdentifier, SpkiHash};
 pub use mailbox::{DnsName, DomainError, Mailbox, MailboxError};
 pub use revocation::{ReasonCode, RevocationState, Transition, TransitionError};

@@ -109,7 +109,7 @@ fn domains() {
     assert_eq!(error("a..test"), DomainError::EmptyLabel);
     assert_eq!(error(".a.test"), DomainError::EmptyLabel);
     assert_eq!(error(&format!("{}.test", "a".repeat(64))), DomainError::TooLong);
-    assert_eq!(error(&"abcdefghi.".repeat(26).trim_end_matches('.').to_owned()), DomainError::TooLong);
+    assert_eq!(error("abcdefghi.".repeat(26).trim_end_matches('.')), DomainError::TooLong);
     assert!(matches!(error("192.0.2.1"), DomainError::Numeric(_)));
     assert!(matches!(error("*.example.test"), DomainError::Character(_)));
     assert!(matches!(error("-a.test"), DomainError::Character(_)));
