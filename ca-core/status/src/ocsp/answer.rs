@@ -1,0 +1,341 @@
+//! From request bytes to response bytes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ca_domain::{KeyIdentifier, SerialNumber, Timestamp};
+use ca_ledger::Entry;
+use der::Encode;
+use x509_cert::Certificate;
+use x509_ocsp::CertId;
+
+use super::request::{self, Budget, RequestView};
+use super::respond::{self, CertState, ErrorStatus, SingleStatus};
+use super::{IssuerIds, ResponseSigner};
+use crate::{Change, StatusError, StatusTable};
+
+/// How long, in seconds, a shared cache may keep an answer about a certificate
+/// that the responder has not seen: the ledger may show it any moment.
+pub const NEVER_ISSUED_MAX_AGE: u64 = 60;
+
+/// What is said about a serial that the authority never issued. Never "good"
+/// (RFC 6960, section 2.2).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NeverIssued {
+    /// The status "unknown".
+    #[default]
+    Unknown,
+    /// The unsigned error "unauthorized" (RFC 5019, section 2.2.3).
+    Unauthorized,
+    /// Revoked: on hold since 1970-01-01, with the extended-revoke extension.
+    Revoked,
+}
+
+/// What becomes of nonces.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NoncePolicy {
+    /// Sent back; such an answer is signed for this request alone.
+    #[default]
+    Echo,
+    /// Left out, so that every answer can be cached.
+    Ignore,
+    /// Sent back; a request without one is answered "unauthorized".
+    Require,
+}
+
+/// How a responder answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AnswerPolicy {
+    /// Seconds from thisUpdate to nextUpdate.
+    pub validity: u64,
+    /// What is said about serials never issued.
+    pub never_issued: NeverIssued,
+    /// What becomes of nonces.
+    pub nonce: NoncePolicy,
+    /// What one request may cost.
+    pub budget: Budget,
+}
+
+impl Default for AnswerPolicy {
+    /// 24 hours, unknown, echo, the default budget.
+    fn default() -> Self {
+        Self {
+            validity: 24 * 60 * 60,
+            never_issued: NeverIssued::default(),
+            nonce: NoncePolicy::default(),
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// The signers of the authorities.
+pub type SignerMap = HashMap<KeyIdentifier, Arc<ResponseSigner>>;
+
+/// The kind of an answer, for logs and counters.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum AnswerClass {
+    /// One certificate: good.
+    Good,
+    /// One certificate: revoked or held.
+    Revoked,
+    /// One certificate: never issued here, whatever the policy made of it.
+    Unknown,
+    /// Several certificates.
+    Several,
+    /// An unsigned error.
+    Error(ErrorStatus),
+}
+
+/// How long shared caches may keep an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CacheInfo {
+    /// Last-Modified.
+    pub this_update: Timestamp,
+    /// Expires.
+    pub next_update: Timestamp,
+    /// Seconds from thisUpdate that a cache may keep it: up to nextUpdate, less
+    /// for a certificate never seen.
+    pub max_age: u64,
+}
+
+/// A response and what the server has to know about it.
+#[derive(Debug)]
+pub struct Answer {
+    /// The DER OCSPResponse.
+    pub der: Vec<u8>,
+    /// Whether and how long it may be kept; none for an error and for an answer
+    /// with a nonce.
+    pub cacheable: Option<CacheInfo>,
+    /// Its kind.
+    pub class: AnswerClass,
+    /// Why it is an error, for the log.
+    pub problem: Option<StatusError>,
+}
+
+impl Answer {
+    /// An error answer without a cause.
+    #[must_use]
+    pub fn error(status: ErrorStatus) -> Self {
+        let class = AnswerClass::Error(status);
+        Self { der: status.der().to_vec(), cacheable: None, class, problem: None }
+    }
+}
+
+impl From<StatusError> for Answer {
+    /// The error answer that a failure calls for.
+    fn from(problem: StatusError) -> Self {
+        let status = match &problem {
+            StatusError::RequestTooLarge { .. }
+            | StatusError::MalformedRequest(_)
+            | StatusError::TooManyCertIds { .. }
+            | StatusError::UnknownCriticalExtension(_) => ErrorStatus::MalformedRequest,
+            StatusError::NotAuthoritative | StatusError::NonceRequired => ErrorStatus::Unauthorized,
+            StatusError::NoSigner(_) | StatusError::SignerNotValid { .. } => ErrorStatus::TryLater,
+            _ => ErrorStatus::InternalError,
+        };
+        Self { problem: Some(problem), ..Self::error(status) }
+    }
+}
+
+/// Under which key a signed answer may be kept for the next such request.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct CacheKey {
+    /// The issuing authority.
+    pub authority: KeyIdentifier,
+    /// The certificate; a [`Change`] with this authority and serial ends the answer.
+    pub serial: SerialNumber,
+    /// The DER CertID: each form of asking has its own answer.
+    pub cert_id: Vec<u8>,
+}
+
+/// A request whose answer is known but not signed.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    authority: KeyIdentifier,
+    singles: Vec<(CertId, CertState)>,
+    /// Of the only certificate, if there is one and it was issued.
+    issued: Option<SerialNumber>,
+    /// Whether every certificate was issued by the authority.
+    all_issued: bool,
+    nonce: Option<Vec<u8>>,
+}
+
+/// The status table and the authorities that are answered for.
+#[derive(Clone, Debug, Default)]
+pub struct Responder {
+    table: StatusTable,
+    issuers: Vec<IssuerIds>,
+}
+
+impl Responder {
+    /// A responder that answers for nobody yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers from now on for certificates issued by the holder of `certificate`.
+    ///
+    /// # Errors
+    /// A certificate whose name cannot be encoded.
+    pub fn add_authority(&mut self, certificate: &Certificate) -> Result<KeyIdentifier, StatusError> {
+        let ids = IssuerIds::of(certificate)?;
+        let authority = ids.authority();
+        if !self.issuers.contains(&ids) {
+            self.issuers.push(ids);
+        }
+        Ok(authority)
+    }
+
+    /// The status table.
+    #[must_use]
+    pub const fn table(&self) -> &StatusTable {
+        &self.table
+    }
+
+    /// Applies a ledger entry; see [`StatusTable::apply`].
+    ///
+    /// # Errors
+    /// Those of [`StatusTable::apply`].
+    pub fn apply(&mut self, index: u64, entry: &Entry) -> Result<Option<Change>, StatusError> {
+        self.table.apply(index, entry)
+    }
+
+    /// Leaves a ledger entry out; see [`StatusTable::skip`].
+    ///
+    /// # Errors
+    /// Those of [`StatusTable::skip`].
+    pub fn skip(&mut self, index: u64) -> Result<(), StatusError> {
+        self.table.skip(index)
+    }
+
+    /// Answers a request at `now`. Whatever the bytes, there is an answer.
+    #[must_use]
+    pub fn answer(
+        &self,
+        request: &[u8],
+        now: Timestamp,
+        signers: &SignerMap,
+        policy: &AnswerPolicy,
+    ) -> Answer {
+        let resolved =
+            request::parse(request, &policy.budget).and_then(|view| self.resolve(view, policy));
+        match resolved {
+            Ok(resolved) => match signers.get(&resolved.authority) {
+                Some(signer) => resolved.sign(signer, now, policy),
+                None => StatusError::NoSigner(resolved.authority).into(),
+            },
+            Err(problem) => problem.into(),
+        }
+    }
+
+    /// Looks up what a request asks for.
+    ///
+    /// One signer answers for one authority, so a request that names two of
+    /// ours is refused. Issuers that are not ours make single entries unknown.
+    ///
+    /// # Errors
+    /// No authority of ours or several, a missing nonce that the policy
+    /// requires, or a serial never issued where the policy is `Unauthorized`.
+    pub fn resolve(&self, request: RequestView, policy: &AnswerPolicy) -> Result<Resolved, StatusError> {
+        let nonce = match policy.nonce {
+            NoncePolicy::Ignore => None,
+            NoncePolicy::Echo => request.nonce,
+            NoncePolicy::Require => Some(request.nonce.ok_or(StatusError::NonceRequired)?),
+        };
+        let mut authority = None;
+        let mut found = Vec::with_capacity(request.cert_ids.len());
+        for id in request.cert_ids {
+            let issuer = self.issuers.iter().find(|issuer| issuer.matches(&id)).map(IssuerIds::authority);
+            if issuer.is_some() && authority.is_some() && issuer != authority {
+                return Err(StatusError::NotAuthoritative);
+            }
+            authority = authority.or(issuer);
+            // A serial outside the range of certificates was issued by nobody.
+            let serial = SerialNumber::try_from(&id.serial_number).ok();
+            let status = issuer.zip(serial).and_then(|(issuer, serial)| self.table.status(&issuer, &serial));
+            found.push((id, issuer, status.and(serial), status.map(|status| status.state)));
+        }
+        let authority = authority.ok_or(StatusError::NotAuthoritative)?;
+
+        let all_issued = found.iter().all(|(_, _, issued, _)| issued.is_some());
+        let issued = match found.as_slice() {
+            [(_, _, issued, _)] => *issued,
+            _ => None,
+        };
+        let mut singles = Vec::with_capacity(found.len());
+        for (id, issuer, _, state) in found {
+            let state = match (state, policy.never_issued) {
+                (Some(state), _) => state.into(),
+                (None, NeverIssued::Unauthorized) => return Err(StatusError::NotAuthoritative),
+                (None, NeverIssued::Revoked) if issuer.is_some() => CertState::NeverIssued,
+                (None, NeverIssued::Revoked | NeverIssued::Unknown) => CertState::Unknown,
+            };
+            singles.push((id, state));
+        }
+        Ok(Resolved { authority, singles, issued, all_issued, nonce })
+    }
+}
+
+impl Resolved {
+    /// The authority whose signer must sign.
+    #[must_use]
+    pub const fn authority(&self) -> KeyIdentifier {
+        self.authority
+    }
+
+    /// The kind of the answer.
+    #[must_use]
+    pub fn class(&self) -> AnswerClass {
+        match self.singles.as_slice() {
+            [(_, CertState::Good)] => AnswerClass::Good,
+            [(_, CertState::Revoked { .. })] => AnswerClass::Revoked,
+            [(_, CertState::Unknown | CertState::NeverIssued)] => AnswerClass::Unknown,
+            _ => AnswerClass::Several,
+        }
+    }
+
+    /// Under which key the signed answer may be kept: for one issued
+    /// certificate, without a nonce. Serials never issued have none, or anybody
+    /// could fill the memory.
+    #[must_use]
+    pub fn cache_key(&self) -> Option<CacheKey> {
+        match (self.singles.as_slice(), self.issued, &self.nonce) {
+            ([(id, _)], Some(serial), None) => {
+                Some(CacheKey { authority: self.authority, serial, cert_id: id.to_der().ok()? })
+            }
+            _ => None,
+        }
+    }
+
+    /// Signs the answer. A failure becomes an error answer with its cause.
+    #[must_use]
+    pub fn sign(&self, signer: &ResponseSigner, now: Timestamp, policy: &AnswerPolicy) -> Answer {
+        self.try_sign(signer, now, policy).unwrap_or_else(Answer::from)
+    }
+
+    fn try_sign(
+        &self,
+        signer: &ResponseSigner,
+        now: Timestamp,
+        policy: &AnswerPolicy,
+    ) -> Result<Answer, StatusError> {
+        if signer.authority() != self.authority {
+            return Err(StatusError::NoSigner(self.authority));
+        }
+        let this_update = now;
+        let next_update = signer.next_update(now, policy.validity)?;
+        let single = |(cert_id, state): &(CertId, CertState)| SingleStatus {
+            cert_id: cert_id.clone(),
+            state: *state,
+            this_update,
+            next_update,
+        };
+        let singles: Vec<_> = self.singles.iter().map(single).collect();
+        let der = respond::build(&singles, signer, now, self.nonce.as_deref())?;
+        let whole = next_update.seconds_since(this_update);
+        let max_age = if self.all_issued { whole } else { whole.min(NEVER_ISSUED_MAX_AGE) };
+        let cacheable = self.nonce.is_none().then_some(CacheInfo { this_update, next_update, max_age });
+        Ok(Answer { der, cacheable, class: self.class(), problem: None })
+    }
+}

@@ -1,0 +1,105 @@
+//! What an issuer is called in CertIDs.
+
+use ca_domain::{KeyIdentifier, SerialNumber};
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5912::{ID_SHA_1, ID_SHA_256};
+use der::Encode;
+use der::asn1::{AnyRef, OctetString};
+use der::referenced::OwnedToRef;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use spki::AlgorithmIdentifierOwned;
+use x509_cert::Certificate;
+use x509_ocsp::CertId;
+
+use crate::StatusError;
+
+/// The hash of a CertID. RFC 5019 clients use SHA-1, RFC 9919 ones SHA-256.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum CertHash {
+    /// SHA-1: it names the issuer, nothing rests on its collision resistance.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+}
+
+impl CertHash {
+    const fn oid(self) -> ObjectIdentifier {
+        match self {
+            Self::Sha1 => ID_SHA_1,
+            Self::Sha256 => ID_SHA_256,
+        }
+    }
+}
+
+/// The hashes of an issuer's name and key, as CertIDs carry them (RFC 6960,
+/// section 4.1.1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuerIds {
+    authority: KeyIdentifier,
+    name_sha1: [u8; 20],
+    name_sha256: [u8; 32],
+    key_sha256: [u8; 32],
+}
+
+impl IssuerIds {
+    /// The hashes for certificates that the holder of `issuer` issues.
+    ///
+    /// # Errors
+    /// A subject that cannot be encoded.
+    pub fn of(issuer: &Certificate) -> Result<Self, StatusError> {
+        let tbs = &issuer.tbs_certificate;
+        let name = tbs.subject.to_der()?;
+        let spki = tbs.subject_public_key_info.owned_to_ref();
+        Ok(Self {
+            authority: KeyIdentifier::of_spki(&spki),
+            name_sha1: Sha1::digest(&name).into(),
+            name_sha256: Sha256::digest(&name).into(),
+            key_sha256: Sha256::digest(spki.subject_public_key.raw_bytes()).into(),
+        })
+    }
+
+    /// The issuer as the ledger calls it; also the SHA-1 of its key.
+    #[must_use]
+    pub const fn authority(&self) -> KeyIdentifier {
+        self.authority
+    }
+
+    fn hashes(&self, hash: CertHash) -> (&[u8], &[u8]) {
+        match hash {
+            CertHash::Sha1 => (&self.name_sha1, &self.authority.0),
+            CertHash::Sha256 => (&self.name_sha256, &self.key_sha256),
+        }
+    }
+
+    /// Whether a CertID names this issuer. The parameters of its hash algorithm
+    /// may be NULL or absent; both are in use.
+    #[must_use]
+    pub fn matches(&self, id: &CertId) -> bool {
+        let algorithm = &id.hash_algorithm;
+        let plain = algorithm.parameters.as_ref().is_none_or(|any| any.is_null());
+        let hash = [CertHash::Sha1, CertHash::Sha256].into_iter().find(|hash| hash.oid() == algorithm.oid);
+        plain
+            && hash.is_some_and(|hash| {
+                self.hashes(hash) == (id.issuer_name_hash.as_bytes(), id.issuer_key_hash.as_bytes())
+            })
+    }
+
+    /// The CertID of a certificate of this issuer, its hash parameters NULL as
+    /// clients write them.
+    ///
+    /// # Errors
+    /// None for values of these types; the encoder's signature asks for it.
+    pub fn cert_id(&self, hash: CertHash, serial: &SerialNumber) -> Result<CertId, StatusError> {
+        let (name, key) = self.hashes(hash);
+        Ok(CertId {
+            hash_algorithm: AlgorithmIdentifierOwned {
+                oid: hash.oid(),
+                parameters: Some(AnyRef::NULL.into()),
+            },
+            issuer_name_hash: OctetString::new(name)?,
+            issuer_key_hash: OctetString::new(key)?,
+            serial_number: serial.to_der()?,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! Who may sign OCSP responses for an authority.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ca_domain::{KeyIdentifier, Timestamp};
+use ca_signing::SigningKey;
+use const_oid::db::rfc5280::{ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_KP_OCSP_SIGNING};
+use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
+use der::referenced::OwnedToRef;
+use der::{Decode, Encode};
+use spki::SubjectPublicKeyInfoRef;
+use x509_cert::Certificate;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
+
+use crate::StatusError;
+
+/// A key that signs OCSP responses, with the certificate that entitles it: the
+/// authority's own, or that of a delegate (RFC 6960, section 4.2.2.2).
+#[derive(Clone)]
+pub struct ResponseSigner {
+    key: Arc<dyn SigningKey>,
+    key_hash: KeyIdentifier,
+    authority: KeyIdentifier,
+    delegate: Option<Certificate>,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+impl ResponseSigner {
+    /// A signer for the authority with the certificate `issuer`.
+    ///
+    /// # Errors
+    /// A key that does not belong to the certificate, or a certificate that is
+    /// neither the issuer's nor a proper delegate's; see [`check_delegate`].
+    pub fn new(
+        key: Arc<dyn SigningKey>,
+        certificate: &Certificate,
+        issuer: &Certificate,
+    ) -> Result<Self, StatusError> {
+        let tbs = &certificate.tbs_certificate;
+        let spki = tbs.subject_public_key_info.to_der()?;
+        if spki != key.public_key_der() {
+            return Err(StatusError::SignerUnfit("the key is not that of the certificate"));
+        }
+        let issuer_tbs = &issuer.tbs_certificate;
+        let itself = tbs.subject == issuer_tbs.subject
+            && tbs.subject_public_key_info == issuer_tbs.subject_public_key_info;
+        if !itself {
+            check_delegate(certificate, issuer)?;
+        }
+        let authority = KeyIdentifier::of_spki(&issuer_tbs.subject_public_key_info.owned_to_ref());
+        let end = |c: &Certificate| Timestamp::from(c.tbs_certificate.validity.not_after);
+        Ok(Self {
+            key_hash: KeyIdentifier::of_spki(&SubjectPublicKeyInfoRef::from_der(&spki)?),
+            key,
+            authority,
+            delegate: (!itself).then(|| certificate.clone()),
+            not_before: tbs.validity.not_before.into(),
+            not_after: end(certificate).min(end(issuer)),
+        })
+    }
+
+    /// The authority that it answers for.
+    #[must_use]
+    pub const fn authority(&self) -> KeyIdentifier {
+        self.authority
+    }
+
+    /// The signing key.
+    #[must_use]
+    pub fn key(&self) -> &dyn SigningKey {
+        &*self.key
+    }
+
+    /// SHA-1 of the key bits: the responderID byKey.
+    #[must_use]
+    pub const fn key_hash(&self) -> KeyIdentifier {
+        self.key_hash
+    }
+
+    /// The delegate's certificate; none if the authority signs itself.
+    #[must_use]
+    pub const fn delegate(&self) -> Option<&Certificate> {
+        self.delegate.as_ref()
+    }
+
+    /// The first second of the signer's certificate.
+    #[must_use]
+    pub const fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
+    /// The last second in which the signer may be relied upon: its own
+    /// certificate's, or the issuer's if that is earlier.
+    #[must_use]
+    pub const fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// The nextUpdate of an answer given at `now` for `validity` seconds: never
+    /// beyond the signer's own end.
+    ///
+    /// # Errors
+    /// A signer that is not valid at `now`, or ends in this very second.
+    pub fn next_update(&self, now: Timestamp, validity: u64) -> Result<Timestamp, StatusError> {
+        if now < self.not_before || now >= self.not_after {
+            return Err(StatusError::SignerNotValid {
+                not_before: self.not_before,
+                not_after: self.not_after,
+                now,
+            });
+        }
+        Ok(now.saturating_add(validity).min(self.not_after))
+    }
+}
+
+impl fmt::Debug for ResponseSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseSigner")
+            .field("authority", &self.authority)
+            .field("key_hash", &self.key_hash)
+            .field("delegated", &self.delegate.is_some())
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks that `issuer` itself made `certificate` a signer of OCSP responses:
+/// issued and signed by it, extended key usage OCSPSigning, id-pkix-ocsp-nocheck,
+/// and a key usage, if any, that allows signatures.
+///
+/// # Errors
+/// The first of these that is missing. Validity periods are not looked at.
+pub fn check_delegate(certificate: &Certificate, issuer: &Certificate) -> Result<(), StatusError> {
+    let tbs = &certificate.tbs_certificate;
+    if tbs.issuer != issuer.tbs_certificate.subject {
+        return Err(StatusError::SignerUnfit("another authority issued it"));
+    }
+    let extensions = tbs.extensions.as_deref().unwrap_or_default();
+    let find = |oid| extensions.iter().find(|extension: &&Extension| extension.extn_id == oid);
+    let usages = find(ID_CE_EXT_KEY_USAGE).map(|e| ExtendedKeyUsage::from_der(e.extn_value.as_bytes()));
+    if !usages.transpose()?.is_some_and(|usages| usages.0.contains(&ID_KP_OCSP_SIGNING)) {
+        return Err(StatusError::SignerUnfit("it has no extended key usage OCSPSigning"));
+    }
+    if find(ID_PKIX_OCSP_NOCHECK).is_none() {
+        return Err(StatusError::SignerUnfit("it has no id-pkix-ocsp-nocheck extension"));
+    }
+    if let Some(usage) = find(ID_CE_KEY_USAGE) {
+        let usage = KeyUsage::from_der(usage.extn_value.as_bytes())?;
+        if !usage.0.contains(KeyUsages::DigitalSignature) {
+            return Err(StatusError::SignerUnfit("its key usage does not allow signatures"));
+        }
+    }
+    let key = issuer.tbs_certificate.subject_public_key_info.to_der()?;
+    Ok(ca_signing::verify_certificate(certificate, &key)?)
+}
