@@ -34,7 +34,9 @@ pub enum Fault {
     InputOutputError,
     /// The process is killed before the call does anything (SIGKILL).
     Kill,
-    /// The disk is full, from this call on (ENOSPC).
+    /// The disk is full, at this call and for all later ones of its kind
+    /// (ENOSPC); for `write`, which also carries messages to people, only at
+    /// this call.
     NoSpace,
 }
 
@@ -43,6 +45,7 @@ impl Fault {
         match self {
             Self::InputOutputError => format!("inject={call}:error=EIO:when={nth}"),
             Self::Kill => format!("inject={call}:signal=SIGKILL:error=EINTR:when={nth}"),
+            Self::NoSpace if call == "write" => format!("inject={call}:error=ENOSPC:when={nth}"),
             Self::NoSpace => format!("inject={call}:error=ENOSPC:when={nth}+"),
         }
     }
@@ -55,6 +58,21 @@ pub fn strace(call: &str, nth: usize, fault: Fault, trace: &str) -> Tool {
         .words("-f -qq")
         .args(["-o", trace, "-e", &format!("trace={call}"), "-e", "signal=none"])
         .args(["-e", &fault.injection(call, nth)])
+}
+
+/// Whether the fault of a finished run met a stream to the user (standard
+/// output or error) and not a file.
+pub fn met_a_stream(trace: &std::path::Path) -> bool {
+    let text = std::fs::read_to_string(trace).unwrap_or_default();
+    let first = text.lines().find(|line| line.contains("(INJECTED)"));
+    first.is_some_and(|line| {
+        line.contains("write(1,") || line.contains("write(2,") || line.contains("writev(1,")
+    })
+}
+
+/// Whether the fault happened at all.
+pub fn happened(trace: &std::path::Path) -> bool {
+    std::fs::read_to_string(trace).is_ok_and(|text| text.contains("(INJECTED)"))
 }
 
 /// How often a traced program makes each call in [`CALLS`] (the most of any
