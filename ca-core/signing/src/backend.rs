@@ -62,7 +62,7 @@ impl KeyPair {
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(|pair| Self::Ed25519(Box::new(pair)))
             }
         }
-        .map_err(|error| SigningError::KeyRejected { cause: format!("{error} ({NAME})") })
+        .map_err(|error| SigningError::KeyRejected { cause: format!("{error} ({NAME}){}", hint(kind)) })
     }
 
     /// The bits of subjectPublicKey.
@@ -78,14 +78,22 @@ impl KeyPair {
     /// where the format has a place for it. ring cannot write keys.
     #[cfg(feature = "aws-lc")]
     pub(crate) fn to_pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
-        use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+        use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
         let copy = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
         match self {
             Self::Rsa(pair) => {
                 let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
                 Some(copy(der.as_ref()))
             }
-            Self::Ecdsa(pair, _) => pair.to_pkcs8v1().ok().map(|der| copy(der.as_ref())),
+            Self::Ecdsa(pair, _) => {
+                // A pair read without its public key would be written without it.
+                let secret: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().ok()?;
+                let public = pair.public_key().as_ref();
+                let full =
+                    EcdsaKeyPair::from_private_key_and_public_key(pair.algorithm(), secret.as_ref(), public)
+                        .ok()?;
+                full.to_pkcs8v1().ok().map(|der| copy(der.as_ref()))
+            }
             Self::Ed25519(pair) => pair.to_pkcs8v1().ok().map(|der| copy(der.as_ref())),
         }
     }
@@ -135,6 +143,15 @@ impl KeyPair {
             Self::Ecdsa(pair, _) => Ok(pair.sign_digest(digest).map_err(|_| SIGN_FAILED)?.as_ref().to_vec()),
             Self::Ed25519(_) => Err(SIGN_FAILED),
         }
+    }
+}
+
+/// ring does not compute a missing public key.
+fn hint(kind: Kind) -> &'static str {
+    if cfg!(not(feature = "aws-lc")) && matches!(kind, Kind::P256 | Kind::P384) {
+        "; if its public part is missing, write it again with `openssl pkey -in OLD -out NEW`"
+    } else {
+        ""
     }
 }
 

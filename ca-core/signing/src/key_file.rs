@@ -18,7 +18,7 @@ const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 /// What a try with a passphrase costs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KdfCost {
-    /// For keys that protect something: scrypt with N = 2^14, r = 8, p = 10, about
+    /// For keys that protect something: scrypt with N = 2^14, r = 8, p = 20, about
     /// half a second a try. OpenSSL refuses scrypt with more than 32 MiB of memory,
     /// so p is raised and not N.
     Interactive,
@@ -29,7 +29,7 @@ pub enum KdfCost {
 impl KdfCost {
     fn scrypt(self) -> Result<scrypt::Params, SigningError> {
         let (log_n, r, p) = match self {
-            Self::Interactive => (14, 8, 10),
+            Self::Interactive => (14, 8, 20),
             Self::Test => (4, 8, 1),
         };
         scrypt::Params::new(log_n, r, p, scrypt::Params::RECOMMENDED_LEN)
@@ -70,7 +70,7 @@ fn block(pem: &str, label: &str) -> Result<Option<Zeroizing<Vec<u8>>>, SigningEr
     let end_line = format!("-----END {label}-----");
     let damaged = || SigningError::NotAKeyFile { what: format!("the PEM block {label} is damaged") };
     let length = pem[start..].find(&end_line).ok_or_else(damaged)? + end_line.len();
-    let (_, der) = der::pem::decode_vec(pem[start..start + length].as_bytes()).map_err(|_| damaged())?;
+    let (_, der) = der::pem::decode_vec(&pem.as_bytes()[start..start + length]).map_err(|_| damaged())?;
     Ok(Some(Zeroizing::new(der)))
 }
 

@@ -13,6 +13,7 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
 use crate::backend::{KeyPair, Kind};
+use crate::verify::RsaPublicKey;
 use crate::{KdfCost, Passphrase, SigningError, SigningKey, StreamSigner, backend, key_file};
 
 /// A private key in memory; its encoding is wiped when dropped.
@@ -51,6 +52,10 @@ impl SoftwareKey {
         let view = SubjectPublicKeyInfoRef::from_der(&spki).map_err(|_| rejected("its public key"))?;
         let algorithm = KeyAlgorithm::of_spki(&view)
             .ok_or_else(|| SigningError::UnsupportedKey { what: "RSA of another size".into() })?;
+        if kind == Kind::Rsa && !exponent_is_large(pair.public_bits()) {
+            let what = "RSA with a public exponent below 65537".into();
+            return Err(SigningError::UnsupportedKey { what });
+        }
         let pkcs8 = match pair.to_pkcs8() {
             Some(canonical) => canonical,
             None => without_public_key(kind, &info, der)?,
@@ -130,6 +135,13 @@ impl fmt::Debug for SoftwareKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SoftwareKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
+}
+
+/// At least 2^16 + 1 (CA/B Forum S/MIME Baseline Requirements, section 6.1.6).
+fn exponent_is_large(bits: &[u8]) -> bool {
+    let Ok(key) = RsaPublicKey::from_der(bits) else { return false };
+    let exponent = key.public_exponent.as_bytes();
+    exponent.len() > 3 || (exponent.len() == 3 && exponent >= &[1, 0, 1])
 }
 
 fn rejected(what: &str) -> SigningError {

@@ -38,10 +38,9 @@ pub(crate) enum Scheme {
 
 /// RSAPublicKey (RFC 8017, appendix A.1.1).
 #[derive(Sequence)]
-struct RsaPublicKey<'a> {
+pub(crate) struct RsaPublicKey<'a> {
     modulus: UintRef<'a>,
-    #[allow(dead_code, reason = "decoded for its well-formedness")]
-    public_exponent: UintRef<'a>,
+    pub(crate) public_exponent: UintRef<'a>,
 }
 
 /// What certificates, CRLs, requests and OCSP responses have in common: SIGNED
