@@ -30,11 +30,15 @@ impl Passphrase {
     /// # Errors
     /// It cannot be read, is empty, longer than 1024 bytes, or not one line of UTF-8.
     pub fn from_reader(reader: impl Read) -> Result<Self, SigningError> {
+        Self::read(reader, Path::new("the passphrase"))
+    }
+
+    fn read(reader: impl Read, path: &Path) -> Result<Self, SigningError> {
         // The capacity is never outgrown: no copy is left behind by a reallocation.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LEN + 3));
         reader.take(MAX_LEN as u64 + 3).read_to_end(&mut bytes).map_err(|source| FileError::Io {
             action: "read",
-            path: "the passphrase".into(),
+            path: path.to_owned(),
             source,
         })?;
         let text = std::str::from_utf8(&bytes)
@@ -64,7 +68,7 @@ impl Passphrase {
             path: path.to_owned(),
             source,
         })?;
-        Self::from_reader(file).map_err(|error| error.in_file(path))
+        Self::read(file, path).map_err(|error| error.in_file(path))
     }
 
     /// The text itself.

@@ -124,3 +124,34 @@ fn text_around_the_block_and_windows_line_ends_do_not_matter() {
     let windows = pem.replace('\n', "\r\n");
     assert_eq!(SoftwareKey::from_pem(&windows, None).unwrap().public_key_der(), key.public_key_der());
 }
+
+#[test]
+fn damaged_bytes_never_panic() {
+    let key = testing::key(KeyAlgorithm::P256);
+    let pem = key.to_encrypted_pem(&passphrase("right"), KdfCost::Test).unwrap();
+    let encrypted = block(&pem, EncryptedPrivateKeyInfo::PEM_LABEL).unwrap().unwrap();
+    let certificate = testing::certificate(key, key, "CN=x", "CN=x");
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random as usize
+    };
+    for _ in 0..20_000 {
+        for original in [&encrypted[..], key.pkcs8_der(), &certificate] {
+            let mut bytes = original.to_vec();
+            for _ in 0..=next() % 3 {
+                let position = next() % bytes.len();
+                bytes[position] = next() as u8;
+            }
+            bytes.truncate(bytes.len() - next() % 8 / 6 * (next() % bytes.len()));
+            // Costs are checked, not paid: some of these ask for seconds.
+            if let Ok(info) = EncryptedPrivateKeyInfo::from_der(&bytes) {
+                let _ = info.encryption_algorithm.pbes2().map(check_cost);
+            }
+            let _ = SoftwareKey::from_pkcs8_der(&bytes);
+            let _ = crate::verify_signed(&bytes, key.public_key_der());
+        }
+    }
+}
