@@ -30,6 +30,7 @@ mod error;
 mod file;
 mod purpose;
 mod read;
+mod schema;
 mod shipped;
 mod subject;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use file::{
     PolicyEntry, SubjectEntry, TemplateFile, ValiditySection,
 };
 pub use purpose::{KeyPurpose, Oid, SmimeCapability};
+pub use schema::json_schema;
 pub use shipped::shipped;
 pub use subject::{Pattern, Placeholder, SubjectAttribute};
 pub use value::{
@@ -244,13 +246,4 @@ impl Template {
     pub fn ocsp_no_check(&self) -> bool {
         *self.file.ocsp_no_check == Marker::Present
     }
-}
-
-/// The JSON Schema of template files (draft 2020-12), for editors.
-///
-/// It describes the shape; contradictions are found by [`Template::parse`] alone.
-#[must_use]
-pub fn json_schema() -> String {
-    let schema = schemars::schema_for!(TemplateFile);
-    serde_json::to_string_pretty(schema.as_value()).unwrap_or_default()
 }

@@ -24,14 +24,15 @@ pub(crate) fn check_attribute_value(attribute: SubjectAttribute, value: &str) ->
     if !value.chars().any(char::is_alphanumeric) {
         return Err(format!("{shown:?} says nothing; leave the attribute out"));
     }
-    let (length, maximum) = (value.chars().count(), attribute.max_chars());
-    if length > maximum {
-        return Err(format!("{shown:?} has {length} characters; use at most {maximum}"));
-    }
+    let length = value.chars().count();
     if attribute == SubjectAttribute::Country
         && !(length == 2 && value.bytes().all(|b| b.is_ascii_uppercase()))
     {
         return Err(format!("{shown:?} is not a country; use two capital letters (ISO 3166-1)"));
+    }
+    let maximum = attribute.max_chars();
+    if length > maximum {
+        return Err(format!("{shown:?} has {length} characters; use at most {maximum}"));
     }
     let fits = match attribute.string_type() {
         Tag::PrintableString => PrintableStringRef::new(value).is_ok(),

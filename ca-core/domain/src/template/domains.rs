@@ -44,8 +44,7 @@ impl TryFrom<String> for DomainPattern {
         };
         let name = DnsName::parse(bare).map_err(|error| {
             format!(
-                "{text:?} is not a domain: {error}; write example.test for that domain alone, \
-                 .example.test for every domain below it"
+                "{error}; write example.test for that domain alone, .example.test for every domain below it"
             )
         })?;
         if name.as_str().contains('*') {

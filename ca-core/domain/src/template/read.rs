@@ -5,6 +5,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::error::{Problem, TemplateError};
 use super::file::TemplateFile;
+use super::schema::allowed;
 
 /// Octets of a template at most; the shipped ones have about 2,000.
 const MAX_LEN: usize = 64 * 1024;
@@ -40,25 +41,30 @@ pub(super) fn read(text: &str, file: &str) -> Result<TemplateFile, TemplateError
         strict_booleans: true,
         with_snippet: false,
     };
-    let mut field = String::new();
+    let mut found = None;
     let parsed = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            field = path_text(error.path());
+            found = Some(describe(error.path(), error.inner()));
             error.into_inner()
         })
     });
     parsed.map_err(|error| {
         let line = error.location().map_or(1, |location| location.line().max(1));
-        refuse(line, &field, describe(&error))
+        let (field, what) = found.unwrap_or_else(|| (String::new(), plain(&error)));
+        refuse(line, &field, what)
     })
 }
 
-/// The fields on the way, without those of the wrapper that records lines.
+/// The name under which the wrapper that records lines holds its value; no field
+/// of a template has it.
+pub(super) const WRAPPER: &str = "value";
+
+/// The fields on the way.
 fn path_text(path: &Path) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
-            Segment::Map { key } if key == "value" => {}
+            Segment::Map { key } if key == WRAPPER => {}
             Segment::Map { key } => {
                 if !text.is_empty() {
                     text.push('.');
@@ -72,20 +78,48 @@ fn path_text(path: &Path) -> String {
     text
 }
 
-/// What is wrong, with the allowed values where the parser knows them.
-fn describe(error: &Error) -> String {
+/// The field, and what is wrong with it and what is allowed.
+fn describe(path: &Path, error: &Error) -> (String, String) {
+    let here = path_text(path);
+    let below = |field: &str| if here.is_empty() { field.to_owned() } else { format!("{here}.{field}") };
+    let use_this = |field| match allowed(path, field) {
+        Some(words) => format!("; use {words}"),
+        None => String::new(),
+    };
     match error.without_snippet() {
         Error::SerdeUnknownField { field, expected, .. } => {
-            format!("unknown field {field:?}; the fields here are {}", expected.join(", "))
+            (here, format!("unknown field {field:?}; the fields here are {}", expected.join(", ")))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
-            format!("{variant:?} is not allowed; use one of {}", expected.join(", "))
+            (here, format!("{variant:?} is not allowed; use one of {}", expected.join(", ")))
         }
-        Error::SerdeMissingField { field, .. } => format!("the field {field} is missing"),
+        Error::SerdeMissingField { field, .. } => {
+            (below(field), format!("this field is missing{}", use_this(Some(*field))))
+        }
         Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("the field {key} is there twice; remove one of them")
+            (below(key), "this field is there twice; remove one of them".to_owned())
         }
-        Error::InvalidScalar { ty, .. } => format!("the value is not a number of type {ty}"),
-        other => other.to_string(),
+        Error::Message { msg, .. } => (here, msg.clone()),
+        other @ (Error::InvalidScalar { .. }
+        | Error::Unexpected { .. }
+        | Error::NullIntoString { .. }
+        | Error::SerdeInvalidType { .. }
+        | Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. }
+        | Error::UnexpectedValueForUnitEnumVariant { .. }
+        | Error::ExpectedStringKeyForExternallyTaggedEnum { .. }
+        | Error::TaggedScalarCannotDeserializeIntoString { .. }) => match allowed(path, None) {
+            Some(words) => (here, format!("the value is of the wrong type; use {words}")),
+            None => (here, plain(other)),
+        },
+        other => (here, plain(other)),
+    }
+}
+
+/// The parser's words without its position, which the message has in front.
+fn plain(error: &Error) -> String {
+    let text = error.without_snippet().to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) => what.to_owned(),
+        None => text,
     }
 }
