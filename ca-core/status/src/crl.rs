@@ -14,3 +14,6 @@ pub use successor::{CLOCK_TOLERANCE, acceptable_successor};
 pub use view::{CrlEntries, CrlEntry, CrlView};
 pub(crate) use writer::wire_reason;
 pub use writer::{CrlParams, WrittenCrl, distribution_point, write_crl};
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,9 @@ pub enum StatusError {
     },
 
     /// CRL numbers are at most 20 octets (RFC 5280, section 5.2.3).
-    #[error("a CRL number has at most 20 octets (RFC 5280, section 5.2.3); this authority can number no more")]
+    #[error(
+        "a CRL number has at most 20 octets (RFC 5280, section 5.2.3); this authority can number no more"
+    )]
     CrlNumber,
     /// CRL parameters that contradict each other.
     #[error("the CRL cannot be written: {0}")]

@@ -14,3 +14,6 @@ pub mod table;
 
 pub use error::StatusError;
 pub use table::{CertificateStatus, Change, Counts, Revoked, RevokedEntry, StatusTable};
+
+#[cfg(test)]
+mod testing;

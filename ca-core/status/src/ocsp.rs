@@ -22,3 +22,6 @@ pub use respond::{CertState, ErrorStatus, SingleStatus};
 pub use signer::ResponseSigner;
 pub use view::{OcspView, ViewState, ViewStatus};
 pub use x509_ocsp::CertId;
+
+#[cfg(test)]
+mod tests;

@@ -155,7 +155,8 @@ impl StatusTable {
 
     fn apply_entry(&mut self, position: u64, entry: &Entry) -> Result<Option<Change>, StatusError> {
         let serial = || entry.serial.ok_or(StatusError::IncompleteEntry { position, field: "serial" });
-        let not_after = || entry.not_after.ok_or(StatusError::IncompleteEntry { position, field: "notAfter" });
+        let not_after =
+            || entry.not_after.ok_or(StatusError::IncompleteEntry { position, field: "notAfter" });
         let reason = || entry.reason.ok_or(StatusError::IncompleteEntry { position, field: "reason" });
         let transition = match entry.kind {
             EntryKind::AuthorityCreated => {
@@ -208,10 +209,11 @@ impl StatusTable {
         let missing = StatusError::NeverIssued { position, authority, serial };
         let Some(known) = self.authorities.get_mut(&authority) else { return Err(missing) };
         let Some(old) = known.status(&serial) else { return Err(missing) };
-        let state = old
-            .state
-            .apply(transition, entry.time)
-            .map_err(|cause| StatusError::Transition { position, serial, cause })?;
+        let state = old.state.apply(transition, entry.time).map_err(|cause| StatusError::Transition {
+            position,
+            serial,
+            cause,
+        })?;
         if state == RevocationState::Good {
             known.changed.remove(&serial);
         } else {

@@ -8,7 +8,8 @@ use const_oid::db::rfc5280::{
 };
 use der::asn1::{BitStringRef, GeneralizedTime, Uint};
 use der::{
-    Decode, DecodeValue, Encode, EncodeValue, FixedTag, Header, Length, Reader, Sequence, SliceReader, Tag, Writer,
+    Decode, DecodeValue, Encode, EncodeValue, FixedTag, Header, Length, Reader, Sequence, SliceReader, Tag,
+    Writer,
 };
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::crl::RevokedCert;

@@ -4,11 +4,11 @@ use std::io::Write;
 
 use ca_domain::{KeyIdentifier, ReasonCode, Timestamp};
 use ca_signing::SigningKey;
+use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
     ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_CRL_REASONS, ID_CE_INVALIDITY_DATE,
     ID_CE_ISSUING_DISTRIBUTION_POINT, ID_CE_SUBJECT_KEY_IDENTIFIER,
 };
-use const_oid::ObjectIdentifier;
 use der::asn1::{BitStringRef, ContextSpecific, Ia5String, OctetString};
 use der::referenced::OwnedToRef;
 use der::{Encode, Header, Length, Tag, TagMode, TagNumber};

@@ -218,8 +218,7 @@ impl Responder {
         signers: &SignerMap,
         policy: &AnswerPolicy,
     ) -> Answer {
-        let resolved =
-            request::parse(request, &policy.budget).and_then(|view| self.resolve(view, policy));
+        let resolved = request::parse(request, &policy.budget).and_then(|view| self.resolve(view, policy));
         match resolved {
             Ok(resolved) => match signers.get(&resolved.authority) {
                 Some(signer) => resolved.sign(signer, now, policy),

@@ -124,7 +124,9 @@ pub fn build(cert_ids: &[CertId], nonce: Option<&[u8]>) -> Result<Vec<u8>, Statu
     let single = |id: &CertId| Request { req_cert: id.clone(), single_request_extensions: None };
     let tbs_request = TbsRequest {
         request_list: cert_ids.iter().map(single).collect(),
-        request_extensions: nonce.map(|nonce| Ok::<_, StatusError>(vec![nonce_extension(nonce)?])).transpose()?,
+        request_extensions: nonce
+            .map(|nonce| Ok::<_, StatusError>(vec![nonce_extension(nonce)?]))
+            .transpose()?,
         ..TbsRequest::default()
     };
     Ok(OcspRequest { tbs_request, optional_signature: None }.to_der()?)

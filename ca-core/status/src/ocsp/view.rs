@@ -96,7 +96,8 @@ impl OcspView {
         if now < validity.not_before.into() || now > validity.not_after.into() {
             return Err(unacceptable("its signer's certificate is not valid now"));
         }
-        let signature = basic.signature.as_bytes().ok_or_else(|| unacceptable("its signature has odd bits"))?;
+        let signature =
+            basic.signature.as_bytes().ok_or_else(|| unacceptable("its signature has odd bits"))?;
         let key = signer.tbs_certificate.subject_public_key_info.to_der()?;
         ca_signing::verify(&key, &basic.signature_algorithm, &basic.tbs_response_data.to_der()?, signature)?;
         Ok(Self { basic })
