@@ -1,6 +1,6 @@
 //! A home of the authority in a temporary directory, and `ca` run on it.
 
-use crate::tool::{Outcome, Tool};
+use crate::tool::{Outcome, Tool, build_directory};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -214,13 +214,12 @@ pub fn snapshot(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
 /// Builds the prepared home if this build of `ca` has none yet. Several test
 /// programs may ask at once: a lock file lets one of them build it.
 fn prepared_original() -> PathBuf {
-    let exe = std::env::current_exe().expect("path of the test program");
-    let scratch = exe.ancestors().nth(3).expect("the target directory").join("tmp");
+    let build = build_directory();
+    let scratch = build.parent().expect("the target directory").join("tmp");
     fs::create_dir_all(&scratch).expect("make target/tmp");
     let lock = File::create(scratch.join("prepared.lock")).expect("open a lock file");
     lock.lock().expect("lock");
-    let ca = fs::metadata(exe.ancestors().nth(2).expect("the profile's directory").join("ca"))
-        .expect("ca is built");
+    let ca = fs::metadata(build.join("ca")).expect("ca is built; run: cargo build --workspace --bins");
     let name = format!("prepared-{}-{}-{}", ca.mtime(), ca.mtime_nsec(), ca.len());
     let original = scratch.join(&name);
     if !original.exists() {

@@ -257,13 +257,18 @@ fn drain(pipe: Option<impl Read>) -> Vec<u8> {
     bytes
 }
 
-/// Where a program of this build is: beside the directory of the test binaries.
-fn built(name: &str) -> PathBuf {
+/// The directory of the build that this program belongs to, `target/debug` say.
+pub fn build_directory() -> PathBuf {
     let here = std::env::current_exe().expect("path of the test program");
-    let found = here.ancestors().skip(1).take(3).map(|dir| dir.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("{name} is not built beside {}; run: cargo build --workspace --bins", here.display())
-    })
+    let directory = here.parent().expect("a directory");
+    let tests = directory.file_name().is_some_and(|name| name == "deps");
+    if tests { directory.parent().expect("a directory").to_owned() } else { directory.to_owned() }
+}
+
+fn built(name: &str) -> PathBuf {
+    let program = build_directory().join(name);
+    assert!(program.is_file(), "{} is not built; run: cargo build --workspace --bins", program.display());
+    program
 }
 
 /// The root of the source tree.
