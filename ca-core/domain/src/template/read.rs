@@ -1,6 +1,7 @@
 //! From YAML text to [`TemplateFile`], with the line and the field of an error.
 
 use serde_path_to_error::{Path, Segment};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::error::{Problem, TemplateError};
@@ -115,11 +116,20 @@ fn describe(path: &Path, error: &Error) -> (String, String) {
     }
 }
 
-/// The parser's words without its position, which the message has in front.
+/// What is wrong with the YAML, without the position, which the message has in front.
 fn plain(error: &Error) -> String {
-    let text = error.without_snippet().to_string();
-    match text.rsplit_once(" at line ") {
-        Some((what, _)) => what.to_owned(),
-        None => text,
+    const REPEATED: &str = "anchors, aliases and merge keys are refused; write the value where it stands";
+    match error.without_snippet() {
+        Error::Budget { breach: BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. }, .. }
+        | Error::MergeKeyNotAllowed { .. }
+        | Error::UnknownAnchor { .. } => REPEATED.to_owned(),
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } | Error::MultipleDocuments { .. } => {
+            "a second document begins here; a file holds one template".to_owned()
+        }
+        Error::Budget { .. } => "the file is too deep or too long for a template".to_owned(),
+        other => {
+            let text = other.to_string();
+            text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
+        }
     }
 }
