@@ -70,14 +70,6 @@ pub(crate) fn without(extensions: Extensions, oid: ObjectIdentifier) -> Extensio
 }
 
 impl Holder {
-    pub(crate) fn id(&self) -> KeyIdentifier {
-        KeyIdentifier::of_spki(&self.certificate.tbs_certificate.subject_public_key_info.owned_to_ref())
-    }
-
-    pub(crate) fn public_key(&self) -> &[u8] {
-        self.key.public_key_der()
-    }
-
     /// A self-signed authority that is valid from yesterday for two years.
     pub(crate) fn authority(algorithm: KeyAlgorithm, name: &str) -> Self {
         let key = Arc::new(SoftwareKey::generate(algorithm).unwrap());

@@ -145,6 +145,33 @@ fn nothing_comes_out_unless_all_is_well() {
 }
 
 #[test]
+fn a_long_list_is_written_in_small_pieces() {
+    struct Pieces {
+        all: Vec<u8>,
+        longest: usize,
+    }
+    impl std::io::Write for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.longest = self.longest.max(bytes.len());
+            self.all.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    const ENTRIES: u64 = 20_000;
+    let authority = Holder::authority(KeyAlgorithm::P256, "CN=Toy");
+    let list = (1..=ENTRIES).map(|number| revoked(number, ReasonCode::KeyCompromise, Some(at(1))));
+    let mut out = Pieces { all: Vec::new(), longest: 0 };
+    let written = write_crl(&params(&authority, 1), list, &*authority.key, &mut out).unwrap();
+    assert_eq!((written.entries, written.bytes), (ENTRIES, out.all.len() as u64));
+    assert!(out.longest < 20_000 && out.all.len() > 1_000_000);
+    let view = CrlView::parse_and_verify(&out.all, &authority.certificate).unwrap();
+    assert_eq!(view.count().unwrap(), ENTRIES);
+}
+
+#[test]
 fn times_from_2050_are_generalized() {
     let authority = Holder::authority(KeyAlgorithm::P256, "CN=Toy");
     let end = Timestamp::parse("2050-01-01").unwrap();

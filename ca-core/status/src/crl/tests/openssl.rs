@@ -34,7 +34,7 @@ fn openssl_verifies_and_applies_the_crl() {
         let (good, text) =
             openssl(&["crl", "-in", &file("a.pem"), "-CAfile", &file("ca.pem"), "-noout", "-text"]);
         assert!(good && text.contains("verify OK"), "{algorithm}: {text}");
-        for part in ["Version 2", "Invalidity Date", "Key Compromise", "Certificate Hold", "0x123456789AB"] {
+        for part in ["Version 2", "Invalidity Date", "Key Compromise", "Certificate Hold", "1250999896491"] {
             assert!(text.contains(part), "{algorithm}: no {part} in {text}");
         }
         for (number, wanted) in [(5, "certificate revoked"), (6, "certificate revoked"), (7, "OK")] {
