@@ -1,0 +1,121 @@
+//! What is wrong right now: logged loudly, and shown to whoever watches health.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// A lasting alarm is logged again after this time.
+const REPEAT: Duration = Duration::from_secs(600);
+
+/// The alarms of a daemon, one per topic. Clones are the same board.
+#[derive(Clone, Debug, Default)]
+pub struct Alarms {
+    raised: Arc<Mutex<BTreeMap<String, Raised>>>,
+}
+
+#[derive(Debug)]
+struct Raised {
+    summary: &'static str,
+    detail: String,
+    logged: Instant,
+}
+
+impl Alarms {
+    /// A board without alarms.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Raises the alarm of `topic`, or keeps it up.
+    ///
+    /// The summary is shown to anyone over HTTP, so it names no path; the detail
+    /// goes to the log, when it is new and every ten minutes after.
+    pub fn raise(&self, topic: &str, summary: &'static str, detail: impl Display) {
+        let detail = detail.to_string();
+        let mut raised = self.lock();
+        let now = Instant::now();
+        let fresh = raised
+            .get(topic)
+            .is_none_or(|old| old.detail != detail || now.duration_since(old.logged) >= REPEAT);
+        if fresh {
+            tracing::error!(topic, "ALARM: {summary}: {detail}");
+            raised.insert(topic.to_owned(), Raised { summary, detail, logged: now });
+        }
+    }
+
+    /// Takes the alarm of `topic` down, if there is one.
+    pub fn clear(&self, topic: &str) {
+        if let Some(old) = self.lock().remove(topic) {
+            tracing::info!(topic, "no longer: {}", old.summary);
+        }
+    }
+
+    /// The topics and summaries of all alarms.
+    #[must_use]
+    pub fn list(&self) -> Vec<(String, &'static str)> {
+        self.lock().iter().map(|(topic, raised)| (topic.clone(), raised.summary)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Raised>> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `/healthz`: 200 without alarms, otherwise 503 and one line each.
+    /// `/readyz`: 200 when `ready` says that clients are served, otherwise 503.
+    pub fn routes<S: Clone + Send + Sync + 'static>(
+        &self,
+        ready: impl Fn() -> bool + Clone + Send + Sync + 'static,
+    ) -> Router<S> {
+        let board = self.clone();
+        Router::new().route("/healthz", get(async move || health(&board.list()))).route(
+            "/readyz",
+            get(async move || if ready() { plain(StatusCode::OK, "ready\n") } else { not_ready() }),
+        )
+    }
+}
+
+fn health(alarms: &[(String, &'static str)]) -> Response {
+    if alarms.is_empty() {
+        return plain(StatusCode::OK, "ok\n");
+    }
+    let lines: String = alarms.iter().map(|(topic, summary)| format!("{topic}: {summary}\n")).collect();
+    plain(StatusCode::SERVICE_UNAVAILABLE, lines)
+}
+
+fn not_ready() -> Response {
+    plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+}
+
+fn plain(status: StatusCode, text: impl Into<String>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, text.into()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_alarm_per_topic() {
+        let alarms = Alarms::new();
+        alarms.raise("ledger", "it is old", "9 days");
+        alarms.raise("ledger", "it cannot be read", "no such file");
+        alarms.raise("crl issuing", "it expired", "yesterday");
+        assert_eq!(
+            alarms.list(),
+            [("crl issuing".to_owned(), "it expired"), ("ledger".to_owned(), "it cannot be read")]
+        );
+        assert_eq!(health(&alarms.list()).status(), StatusCode::SERVICE_UNAVAILABLE);
+        alarms.clear("ledger");
+        alarms.clear("crl issuing");
+        alarms.clear("never raised");
+        assert_eq!(health(&alarms.list()).status(), StatusCode::OK);
+    }
+}
