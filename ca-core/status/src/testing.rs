@@ -52,7 +52,7 @@ fn extension<T: Encode + AssociatedOid>(critical: bool, value: &T) -> Extension 
     Extension { extn_id: T::OID, critical, extn_value }
 }
 
-fn key_usage(usage: impl Into<der::flagset::FlagSet<KeyUsages>>) -> Extension {
+pub(crate) fn key_usage(usage: impl Into<der::flagset::FlagSet<KeyUsages>>) -> Extension {
     extension(true, &KeyUsage(usage.into()))
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use ca_domain::{KeyIdentifier, Timestamp};
 use ca_signing::SigningKey;
+use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_KP_OCSP_SIGNING};
 use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
 use der::referenced::OwnedToRef;
 use der::{Decode, Encode};
 use spki::SubjectPublicKeyInfoRef;
 use x509_cert::Certificate;
-use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages};
 
 use crate::StatusError;
@@ -33,7 +33,8 @@ impl ResponseSigner {
     ///
     /// # Errors
     /// A key that does not belong to the certificate, or a certificate that is
-    /// neither the issuer's nor a proper delegate's; see [`check_delegate`].
+    /// neither the issuer's, with key usage digitalSignature, nor a proper
+    /// delegate's; see [`check_delegate`].
     pub fn new(
         key: Arc<dyn SigningKey>,
         certificate: &Certificate,
@@ -47,7 +48,9 @@ impl ResponseSigner {
         let issuer_tbs = &issuer.tbs_certificate;
         let itself = tbs.subject == issuer_tbs.subject
             && tbs.subject_public_key_info == issuer_tbs.subject_public_key_info;
-        if !itself {
+        if itself {
+            check_key_usage(certificate)?;
+        } else {
             check_delegate(certificate, issuer)?;
         }
         let authority = KeyIdentifier::of_spki(&issuer_tbs.subject_public_key_info.owned_to_ref());
@@ -138,21 +141,28 @@ pub fn check_delegate(certificate: &Certificate, issuer: &Certificate) -> Result
     if tbs.issuer != issuer.tbs_certificate.subject {
         return Err(StatusError::SignerUnfit("another authority issued it"));
     }
-    let extensions = tbs.extensions.as_deref().unwrap_or_default();
-    let find = |oid| extensions.iter().find(|extension: &&Extension| extension.extn_id == oid);
-    let usages = find(ID_CE_EXT_KEY_USAGE).map(|e| ExtendedKeyUsage::from_der(e.extn_value.as_bytes()));
-    if !usages.transpose()?.is_some_and(|usages| usages.0.contains(&ID_KP_OCSP_SIGNING)) {
+    let usages = find(certificate, ID_CE_EXT_KEY_USAGE).map(ExtendedKeyUsage::from_der).transpose()?;
+    if !usages.is_some_and(|usages| usages.0.contains(&ID_KP_OCSP_SIGNING)) {
         return Err(StatusError::SignerUnfit("it has no extended key usage OCSPSigning"));
     }
-    if find(ID_PKIX_OCSP_NOCHECK).is_none() {
+    if find(certificate, ID_PKIX_OCSP_NOCHECK).is_none() {
         return Err(StatusError::SignerUnfit("it has no id-pkix-ocsp-nocheck extension"));
     }
-    if let Some(usage) = find(ID_CE_KEY_USAGE) {
-        let usage = KeyUsage::from_der(usage.extn_value.as_bytes())?;
-        if !usage.0.contains(KeyUsages::DigitalSignature) {
-            return Err(StatusError::SignerUnfit("its key usage does not allow signatures"));
-        }
-    }
+    check_key_usage(certificate)?;
     let key = issuer.tbs_certificate.subject_public_key_info.to_der()?;
     Ok(ca_signing::verify_certificate(certificate, &key)?)
+}
+
+/// The value of an extension.
+fn find(certificate: &Certificate, oid: ObjectIdentifier) -> Option<&[u8]> {
+    let mut extensions = certificate.tbs_certificate.extensions.iter().flatten();
+    extensions.find(|extension| extension.extn_id == oid).map(|extension| extension.extn_value.as_bytes())
+}
+
+fn check_key_usage(certificate: &Certificate) -> Result<(), StatusError> {
+    let usage = find(certificate, ID_CE_KEY_USAGE).map(KeyUsage::from_der).transpose()?;
+    if usage.is_some_and(|usage| !usage.0.contains(KeyUsages::DigitalSignature)) {
+        return Err(StatusError::SignerUnfit("its key usage does not include digitalSignature"));
+    }
+    Ok(())
 }

@@ -3,10 +3,11 @@
 use const_oid::db::rfc5280::ID_CE_EXT_KEY_USAGE;
 use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
 use der::{Decode, Encode};
+use x509_cert::ext::pkix::KeyUsages;
 use x509_ocsp::{AsResponseBytes, BasicOcspResponse, OcspResponse};
 
 use super::*;
-use crate::testing::{delegate_extensions, without};
+use crate::testing::{delegate_extensions, key_usage, nocheck, ocsp_signing, without};
 
 fn signer(holder: &Holder, issuer: &Holder) -> Result<ResponseSigner, String> {
     ResponseSigner::new(holder.key.clone(), &holder.certificate, &issuer.certificate)
@@ -26,6 +27,8 @@ fn only_the_authority_and_its_delegates_sign() {
     assert!(signer(&plain, &authority).unwrap_err().contains("OCSPSigning"));
     let checked = issue(without(delegate_extensions(), ID_PKIX_OCSP_NOCHECK));
     assert!(signer(&checked, &authority).unwrap_err().contains("nocheck"));
+    let encrypting = issue(vec![key_usage(KeyUsages::KeyEncipherment), ocsp_signing(), nocheck()]);
+    assert!(signer(&encrypting, &authority).unwrap_err().contains("digitalSignature"));
 
     let stranger = Holder::authority(KeyAlgorithm::P256, "CN=Stranger");
     assert!(signer(&delegate, &stranger).unwrap_err().contains("another authority"));
