@@ -1,0 +1,208 @@
+//! The command line. Help, completions and man pages are made from it.
+
+mod authority;
+mod certificate;
+mod ledger;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use authority::{AuthorityCommand, CreateArgs, CsrArgs, ExportFormat, ImportArgs, SignArgs};
+pub(crate) use certificate::{
+    ActArgs, CertCommand, IssueArgs, ListArgs, ReleaseArgs, RevokeArgs, TargetArgs,
+};
+pub(crate) use ledger::{CrlCommand, IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
+
+const AFTER_HELP: &str = "\
+Examples:
+  ca init --crl-url http://pki.example.test --aia-url http://pki.example.test --ocsp-url http://ocsp.example.test/
+  ca authority create root --template root-ca --common-name 'Example Root' --organization Example --country DE
+  ca issue --authority issuing --template smime-dual --email alice@example.test --p12 alice.p12
+  ca revoke --email alice@example.test --reason keyCompromise
+
+Exit status:
+  0  done
+  1  failed: a file, a key or the machine
+  2  usage: the command line or an input file is malformed
+  3  refused by policy; nothing was changed
+  4  not found
+  5  busy: another process holds the lock";
+
+/// A certification authority for mail.
+#[derive(Debug, Parser)]
+#[command(name = "ca", version, about, after_help = AFTER_HELP, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// The authority's home directory [default: ~/.chancery].
+    #[arg(long, global = true, env = "CA_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Print results, and errors on stderr, as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but errors and what was asked for.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// How long to wait for another process that holds the lock, in seconds.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) lock_timeout: u64,
+}
+
+impl Global {
+    pub(crate) fn home(&self) -> PathBuf {
+        match &self.home {
+            Some(home) => home.clone(),
+            None => std::env::home_dir().unwrap_or_default().join(".chancery"),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a home: ledger, templates, configuration.
+    #[command(after_help = "\
+Example:
+  ca init --crl-url http://pki.example.test --aia-url http://pki.example.test --ocsp-url http://ocsp.example.test/
+
+The URLs go into every certificate. One without a path gets the publisher's path
+(/crl/NAME.crl, /ca/NAME.crt); {authority} in a URL stands for the issuer's name.")]
+    Init(InitArgs),
+    /// Create and export authorities, offline roots included.
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
+    /// Show and check certificate templates.
+    #[command(subcommand)]
+    Template(TemplateCommand),
+    /// Issue a certificate from a request, or with a key made here.
+    #[command(after_help = certificate::ISSUE_EXAMPLES)]
+    Issue(Box<IssueArgs>),
+    /// List, show and export what was issued.
+    #[command(subcommand)]
+    Cert(CertCommand),
+    /// Revoke certificates for ever.
+    #[command(after_help = certificate::REVOKE_EXAMPLES)]
+    Revoke(RevokeArgs),
+    /// Suspend certificates; `ca release` takes it back.
+    #[command(after_help = "Example:\n  ca hold --email alice@example.test")]
+    Hold(ReleaseArgs),
+    /// Take a suspension back.
+    #[command(after_help = "Example:\n  ca release 4f0c...")]
+    Release(ReleaseArgs),
+    /// Issue CRLs by hand.
+    #[command(subcommand)]
+    Crl(CrlCommand),
+    /// Make the certificates that OCSP answers are signed with.
+    #[command(subcommand, name = "ocsp-signer")]
+    OcspSigner(OcspSignerCommand),
+    /// Verify, show and prove what the ledger holds.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Look after the index, which can be rebuilt at any time.
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Print completions for a shell.
+    #[command(after_help = "Example:\n  ca completions bash > /etc/bash_completion.d/ca")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, or write one page a command.
+    #[command(after_help = "Examples:\n  ca man | man -l -\n  ca man --out /usr/local/share/man/man1")]
+    Man {
+        /// A directory for all pages.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArgs {
+    /// The ledger's origin, a name without scheme [default: HOST/chancery/RANDOM].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
+    /// Where CRLs will be: http://HOST or a pattern with {authority}.
+    #[arg(long, value_name = "URL")]
+    pub(crate) crl_url: Option<String>,
+    /// Where the authorities' certificates will be: http://HOST or a pattern.
+    #[arg(long, value_name = "URL")]
+    pub(crate) aia_url: Option<String>,
+    /// Where the OCSP responder will be.
+    #[arg(long, value_name = "URL")]
+    pub(crate) ocsp_url: Option<String>,
+}
+
+/// The passphrase of the issuing authority's key.
+#[derive(Args, Debug)]
+pub(crate) struct PassphraseArgs {
+    /// A file with the passphrase of the authority's key on its first line, mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// An open descriptor to read the passphrase from.
+    #[arg(long, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
+}
+
+/// Attributes of a distinguished name; the template says which are used.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct NameArgs {
+    /// commonName.
+    #[arg(long, visible_alias = "cn", value_name = "TEXT")]
+    pub(crate) common_name: Option<String>,
+    /// organizationName.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) organization: Option<String>,
+    /// organizationalUnitName.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) organizational_unit: Option<String>,
+    /// countryName, two letters.
+    #[arg(long, value_name = "CC")]
+    pub(crate) country: Option<String>,
+    /// stateOrProvinceName.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) state: Option<String>,
+    /// localityName.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) locality: Option<String>,
+    /// givenName.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) given_name: Option<String>,
+    /// surname.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) surname: Option<String>,
+    /// pseudonym.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) pseudonym: Option<String>,
+    /// title.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+}
+
+/// Whom a certificate names.
+#[derive(Args, Debug, Default)]
+pub(crate) struct SubjectArgs {
+    /// A mailbox; the first is the primary one. May be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Vec<String>,
+    /// A host name. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dns: Vec<String>,
+    #[command(flatten)]
+    pub(crate) name: NameArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,35 @@
+//! One file per group of commands.
+
+mod authority;
+mod cert;
+mod crl;
+mod init;
+mod issue;
+mod ledger;
+mod manual;
+mod revoke;
+mod template;
+
+use crate::args::{Command, IndexCommand};
+use crate::context::Context;
+use crate::error::Result;
+
+/// Runs one command.
+pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
+    match command {
+        Command::Authority(command) => authority::run(command, context),
+        Command::Cert(command) => cert::run(command, context),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Crl(command) => crl::run(command, context),
+        Command::Hold(args) => revoke::hold(&args, context),
+        Command::Index(IndexCommand::Rebuild) => ledger::rebuild_index(context),
+        Command::Init(args) => init::run(&args, context),
+        Command::Issue(args) => issue::run(&args, context),
+        Command::Ledger(command) => ledger::run(command, context),
+        Command::Man { out } => manual::pages(out.as_deref(), context),
+        Command::OcspSigner(command) => crl::ocsp_signer(command, context),
+        Command::Release(args) => revoke::release(&args, context),
+        Command::Revoke(args) => revoke::revoke(&args, context),
+        Command::Template(command) => template::run(command, context),
+    }
+}

@@ -1,0 +1,132 @@
+//! `ca revoke`, `ca hold`, `ca release`.
+
+use ca_core::domain::{ReasonCode, RevocationState, SerialNumber, Transition};
+use ca_core::revoke::{Plan, Step, Target, plan};
+use serde_json::{Value, json};
+
+use crate::args::{ReleaseArgs, RevokeArgs, TargetArgs};
+use crate::context::Context;
+use crate::error::{CliError, Result};
+use crate::plan::confirm;
+use crate::report::show;
+
+/// Words for one kind of act.
+struct Words {
+    plan: &'static str,
+    done: &'static str,
+    key: &'static str,
+}
+
+pub(super) fn revoke(args: &RevokeArgs, context: &Context) -> Result<()> {
+    if args.reason == ReasonCode::CertificateHold {
+        return Err(CliError::Usage(
+            "certificateHold is a suspension; use `ca hold` and `ca release`".into(),
+        ));
+    }
+    let transition = Transition::Revoke { reason: args.reason, invalidity_date: args.invalidity_date };
+    let words = Words { plan: "revoke", done: "Revoked", key: "revoked" };
+    run(&args.target, transition, &words, &args.act, context)
+}
+
+pub(super) fn hold(args: &ReleaseArgs, context: &Context) -> Result<()> {
+    let words = Words { plan: "put on hold", done: "Put on hold", key: "held" };
+    run(&args.target, Transition::Hold, &words, &args.act, context)
+}
+
+pub(super) fn release(args: &ReleaseArgs, context: &Context) -> Result<()> {
+    let words = Words { plan: "release", done: "Released", key: "released" };
+    run(&args.target, Transition::Release, &words, &args.act, context)
+}
+
+fn run(
+    target: &TargetArgs,
+    transition: Transition,
+    words: &Words,
+    act: &crate::args::ActArgs,
+    context: &Context,
+) -> Result<()> {
+    let home = context.home()?;
+    let target = to_target(target)?;
+    let now = context.now()?;
+    // One certificate named by its serial number needs no second look.
+    let explicit = matches!(&target, Target::Serials(serials) if serials.len() == 1);
+    context.waiting(|wait| {
+        let plan = plan(&home, &target, transition, now, wait)?;
+        if act.dry_run {
+            return report(context, &format!("Would {}", words.plan), "plan", &plan.steps, &skipped(&plan));
+        }
+        if !explicit && !act.yes {
+            eprint!("{}", lines(&format!("About to {}", words.plan), &plan.steps, &skipped(&plan)));
+            confirm("Go on?", false)?;
+        }
+        let skipped = skipped(&plan);
+        let steps = plan.execute(&context.actor(), act.note.as_deref(), now, wait)?;
+        report(context, words.done, words.key, &steps, &skipped)
+    })
+}
+
+fn to_target(args: &TargetArgs) -> Result<Target> {
+    if let Some(email) = &args.email {
+        return Ok(Target::Mailbox(email.clone()));
+    }
+    if let Some(path) = &args.file {
+        return Ok(Target::Serials(crate::input::serials(path)?));
+    }
+    let serials =
+        args.serials.iter().map(|text| SerialNumber::parse(text)).collect::<std::result::Result<_, _>>()?;
+    Ok(Target::Serials(serials))
+}
+
+fn skipped(plan: &Plan) -> Vec<(SerialNumber, String)> {
+    plan.skipped.clone()
+}
+
+fn lines(head: &str, steps: &[Step], skipped: &[(SerialNumber, String)]) -> String {
+    let mut text =
+        format!("{head} {} certificate{}:\n", steps.len(), if steps.len() == 1 { "" } else { "s" });
+    for step in steps {
+        let record = &step.record;
+        let reason = match step.after {
+            RevocationState::Revoked { reason, .. } => format!("  {reason}"),
+            _ => String::new(),
+        };
+        text.push_str(&format!("  {}  {}  {}{reason}\n", record.serial, record.person, record.template));
+    }
+    for (serial, why) in skipped {
+        text.push_str(&format!("  {serial}  unchanged: {why}\n"));
+    }
+    text
+}
+
+fn report(
+    context: &Context,
+    head: &str,
+    key: &str,
+    steps: &[Step],
+    skipped: &[(SerialNumber, String)],
+) -> Result<()> {
+    let done: Vec<Value> = steps.iter().map(step_value).collect();
+    let skipped_values: Vec<Value> =
+        skipped.iter().map(|(serial, why)| json!({"serial": serial.to_string(), "why": why})).collect();
+    show(context, &lines(head, steps, skipped), &json!({key: done, "skipped": skipped_values}))
+}
+
+fn step_value(step: &Step) -> Value {
+    let mut value = json!({
+        "serial": step.record.serial.to_string(),
+        "person": step.record.person,
+        "template": step.record.template,
+    });
+    match step.after {
+        RevocationState::Good => {}
+        RevocationState::Held { at } => value["at"] = json!(at.to_string()),
+        RevocationState::Revoked { at, reason, invalidity_date } => {
+            value["at"] = json!(at.to_string());
+            value["reason"] = json!(reason.name());
+            if let Some(date) = invalidity_date {
+                value["invalidityDate"] = json!(date.to_string());
+            }
+        }
+    }
+    value
+}

@@ -1,0 +1,88 @@
+//! What every command needs: the home, the clock, how to talk.
+
+use std::cell::RefCell;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use ca_core::domain::Timestamp;
+use ca_core::{Home, Wait};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::Global;
+use crate::error::{CliError, Result};
+
+pub(crate) struct Context {
+    pub(crate) home_dir: PathBuf,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    timeout: Duration,
+    purpose: String,
+    bar: RefCell<Option<ProgressBar>>,
+}
+
+impl Context {
+    pub(crate) fn new(global: &Global) -> Self {
+        // Only the words of the command: an argument may hold a name or an address.
+        let purpose = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+        let purpose = purpose.chars().filter(char::is_ascii_lowercase).take(20).collect::<String>();
+        Self {
+            home_dir: global.home(),
+            json: global.json,
+            quiet: global.quiet,
+            timeout: Duration::from_secs(global.lock_timeout),
+            purpose: format!("ca {purpose}"),
+            bar: RefCell::new(None),
+        }
+    }
+
+    pub(crate) fn home(&self) -> Result<Home> {
+        Ok(Home::open(&self.home_dir)?)
+    }
+
+    /// The time of the act.
+    pub(crate) fn now(&self) -> Result<Timestamp> {
+        Timestamp::try_from(SystemTime::now()).map_err(|error| CliError::Failed(error.to_string()))
+    }
+
+    /// Who acts, for the record.
+    pub(crate) fn actor(&self) -> String {
+        let uid = rustix::process::getuid().as_raw();
+        let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+        let clean: String = named.unwrap_or_default().chars().filter(|c| !c.is_control()).take(64).collect();
+        if clean.is_empty() { format!("uid {uid}") } else { format!("{clean} (uid {uid})") }
+    }
+
+    /// Runs `act` with the means to wait, warn and show progress.
+    pub(crate) fn waiting<T>(&self, act: impl FnOnce(&Wait<'_>) -> T) -> T {
+        let warn = |text: &str| self.note(&format!("note: {text}"));
+        let progress = |done, total| self.progress(done, total);
+        let wait = Wait { timeout: self.timeout, purpose: &self.purpose, warn: &warn, progress: &progress };
+        let result = act(&wait);
+        if let Some(bar) = self.bar.borrow_mut().take() {
+            bar.finish_and_clear();
+        }
+        result
+    }
+
+    /// Says something beside the result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("ca: {text}");
+        }
+    }
+
+    /// Shows long work on a terminal.
+    pub(crate) fn progress(&self, done: u64, total: u64) {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let mut bar = self.bar.borrow_mut();
+        let bar = bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_sec}, {eta} left");
+            ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        bar.set_length(total);
+        bar.set_position(done);
+    }
+}

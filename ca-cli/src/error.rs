@@ -1,0 +1,100 @@
+//! Errors as a person and as a program read them, and the exit status.
+
+use std::io;
+use std::process::ExitCode;
+
+use ca_core::{AuthorityError, ErrorClass};
+use serde_json::json;
+
+/// The result of a command.
+pub(crate) type Result<T> = std::result::Result<T, CliError>;
+
+/// Why a command did not succeed. Messages read "what happened; what to do".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error("not confirmed; nothing was changed")]
+    Declined,
+    #[error("{0}")]
+    Failed(String),
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Exit statuses, as `ca --help` documents them.
+impl CliError {
+    fn status(&self) -> u8 {
+        match self {
+            Self::Authority(error) => match error.class() {
+                ErrorClass::Failed => 1,
+                ErrorClass::Usage => 2,
+                ErrorClass::Refused => 3,
+                ErrorClass::NotFound => 4,
+                ErrorClass::Busy => 5,
+            },
+            Self::Failed(_) | Self::Output(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Declined | Self::Refused(_) => 3,
+        }
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn report(&self, json: bool) -> ExitCode {
+        report(&self.to_string(), self.status(), json)
+    }
+}
+
+macro_rules! from_room {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Authority(error.into())
+            }
+        })*
+    };
+}
+
+from_room!(
+    ca_core::domain::SerialNumberError,
+    ca_core::domain::csr::CsrError,
+    ca_core::domain::mailbox::DomainError,
+    ca_core::domain::mailbox::MailboxError,
+    ca_core::files::FileError,
+    ca_core::ledger::LedgerError,
+    ca_core::signing::SigningError,
+);
+
+fn report(message: &str, status: u8, json: bool) -> ExitCode {
+    // Every message reads "what; todo": the first "; " parts them.
+    let (what, todo) = message.split_once("; ").unwrap_or((message, ""));
+    if json {
+        eprintln!("{}", json!({"error": {"code": status, "what": what, "todo": todo}}));
+    } else {
+        eprintln!("ca: {message}");
+    }
+    ExitCode::from(status)
+}
+
+/// Reports what clap found, as text or as JSON. Help and version go to stdout.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that has seen enough closes the pipe.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        return report(&format!("{what}; see `ca help`"), 2, true);
+    }
+    let _ = error.print();
+    ExitCode::from(2)
+}

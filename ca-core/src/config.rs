@@ -1,0 +1,170 @@
+//! `ca.yaml`: the configuration of a home.
+
+use std::path::Path;
+
+use ca_domain::profile::AuthorityUrls;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{AuthorityError, Result};
+
+/// The contents of `ca.yaml`. Unknown fields are refused.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HomeConfig {
+    /// The format of the file; 1.
+    pub version: u32,
+    /// The ledger's public verification key (C2SP signed-note verifier key).
+    pub ledger_vkey: String,
+    /// Where relying parties find CRLs, CA certificates and status.
+    #[serde(default)]
+    pub urls: UrlPatterns,
+}
+
+/// URLs that go into certificates; `{authority}` stands for the issuer's name.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UrlPatterns {
+    /// The CRL of an authority (cRLDistributionPoints).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<String>,
+    /// The certificate of an authority, DER (caIssuers of authorityInfoAccess).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_issuers: Option<String>,
+    /// The OCSP responder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsp: Option<String>,
+}
+
+const PLACEHOLDER: &str = "{authority}";
+
+impl UrlPatterns {
+    /// The pattern meant by what an administrator types.
+    ///
+    /// A URL with `{authority}` is taken as it is; one without a path gets
+    /// `/FOLDER/{authority}.SUFFIX`, one with a path `/{authority}.SUFFIX`.
+    ///
+    /// # Errors
+    /// Anything that is not plain `http://HOST...`: relying parties fetch
+    /// revocation data without TLS (RFC 5280, section 8).
+    pub fn pattern(url: &str, folder: &str, suffix: &str) -> Result<String> {
+        let url = check_http(url)?;
+        if url.contains(PLACEHOLDER) {
+            return Ok(url.to_owned());
+        }
+        let base = url.trim_end_matches('/');
+        let has_path = base.trim_start_matches("http://").contains('/');
+        let folder = if has_path { String::new() } else { format!("/{folder}") };
+        Ok(format!("{base}{folder}/{PLACEHOLDER}.{suffix}"))
+    }
+
+    /// The URLs in certificates that `authority` issues.
+    #[must_use]
+    pub fn of(&self, authority: &str) -> AuthorityUrls {
+        let fill = |pattern: &Option<String>| {
+            pattern.iter().map(|text| text.replace(PLACEHOLDER, authority)).collect::<Vec<_>>()
+        };
+        AuthorityUrls { crl: fill(&self.crl), ca_issuers: fill(&self.ca_issuers), ocsp: fill(&self.ocsp) }
+    }
+}
+
+/// Refuses a URL that is not plain HTTP with a host.
+///
+/// # Errors
+/// [`AuthorityError::Input`] that says what to write.
+pub fn check_http(url: &str) -> Result<&str> {
+    let host = url.strip_prefix("http://").unwrap_or_default();
+    let printable = url.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\^`|".contains(c));
+    if host.is_empty() || host.starts_with(['/', ':']) || !printable {
+        return Err(AuthorityError::Input(format!(
+            "{url:?} is not a URL for relying parties; write http://HOST/..., without TLS, \
+             since they fetch revocation data before they can trust a TLS certificate"
+        )));
+    }
+    Ok(url)
+}
+
+impl HomeConfig {
+    /// Reads the text of `ca.yaml`.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Config`] with line and field.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let bad = |what: String| AuthorityError::Config { path: path.display().to_string(), what };
+        let config: Self = serde_saphyr::from_str(text).map_err(|error| bad(error.to_string()))?;
+        if config.version != 1 {
+            return Err(bad(format!(
+                "version {} is not known; this program reads version 1",
+                config.version
+            )));
+        }
+        let urls = [&config.urls.crl, &config.urls.ca_issuers, &config.urls.ocsp];
+        for url in urls.into_iter().flatten() {
+            check_http(url).map_err(|error| bad(error.to_string()))?;
+        }
+        Ok(config)
+    }
+
+    /// The text of `ca.yaml`, with comments.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let line = |name: &str, value: &Option<String>, example: &str| match value {
+            Some(url) => format!("  {name}: \"{url}\"\n"),
+            None => format!("  # {name}: \"{example}\"\n"),
+        };
+        let urls = [
+            line("crl", &self.urls.crl, "http://pki.example.test/crl/{authority}.crl"),
+            line("ca_issuers", &self.urls.ca_issuers, "http://pki.example.test/ca/{authority}.crt"),
+            line("ocsp", &self.urls.ocsp, "http://ocsp.example.test/"),
+        ]
+        .concat();
+        let head = if self.urls == UrlPatterns::default() { "urls: {}\n" } else { "urls:\n" };
+        format!(
+            "# Configuration of this authority home. Checked strictly: an unknown field is an error.\n\
+             version: {}\n\
+             \n\
+             # The ledger's public key. Give it to those who verify the ledger.\n\
+             ledger_vkey: \"{}\"\n\
+             \n\
+             # Where relying parties find revocation data; {{authority}} is the issuer's name.\n\
+             # These go into every certificate: settle them before the first one is issued.\n\
+             {head}{urls}",
+            self.version, self.ledger_vkey
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_from_what_people_type() {
+        for (typed, meant) in [
+            ("http://pki.example.test", "http://pki.example.test/crl/{authority}.crl"),
+            ("http://pki.example.test:8082/", "http://pki.example.test:8082/crl/{authority}.crl"),
+            ("http://pki.example.test/lists/", "http://pki.example.test/lists/{authority}.crl"),
+            ("http://a.test/{authority}-v1.crl", "http://a.test/{authority}-v1.crl"),
+        ] {
+            assert_eq!(UrlPatterns::pattern(typed, "crl", "crl").unwrap(), meant);
+        }
+        for bad in
+            ["https://pki.example.test", "pki.example.test", "http://", "http:///x", "http://a b", "ldap://x"]
+        {
+            assert!(UrlPatterns::pattern(bad, "crl", "crl").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn written_and_read_back() {
+        for urls in [
+            UrlPatterns::default(),
+            UrlPatterns { crl: Some("http://a.test/{authority}.crl".into()), ..UrlPatterns::default() },
+        ] {
+            let config = HomeConfig { version: 1, ledger_vkey: "a.test+0102+AA==".into(), urls };
+            assert_eq!(HomeConfig::parse(&config.to_yaml(), Path::new("ca.yaml")).unwrap(), config);
+        }
+        let error =
+            HomeConfig::parse("version: 1\nledger_vkey: x\nurl: {}\n", Path::new("ca.yaml")).unwrap_err();
+        assert!(error.to_string().contains("url"), "{error}");
+    }
+}

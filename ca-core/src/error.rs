@@ -1,0 +1,203 @@
+//! What a use-case can answer instead of its result.
+
+use ca_domain::csr::CsrError;
+use ca_domain::key_check::KeyError;
+use ca_domain::lint::LintReport;
+use ca_domain::mailbox::{DomainError, MailboxError};
+use ca_domain::profile::ProfileError;
+use ca_domain::template::TemplateError;
+use ca_domain::{ReasonCode, SerialNumber, SerialNumberError, TransitionError};
+use ca_files::FileError;
+use ca_index::IndexError;
+use ca_ledger::LedgerError;
+use ca_signing::SigningError;
+
+/// The result of a use-case.
+pub type Result<T> = std::result::Result<T, AuthorityError>;
+
+/// The kind of a refusal; programs turn it into their exit status.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorClass {
+    /// Another process holds the lock.
+    Busy,
+    /// The machine, a file or a key failed.
+    Failed,
+    /// What was named does not exist.
+    NotFound,
+    /// A rule of the authority forbids it.
+    Refused,
+    /// The request itself is malformed.
+    Usage,
+}
+
+/// Why a use-case did not happen. Messages read "what happened; what to do".
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// A name that is taken.
+    #[error("authority {0:?} exists already; choose another name")]
+    AuthorityExists(String),
+    /// A name with characters that do not belong into paths and URLs.
+    #[error(
+        "{0:?} cannot be the name of an authority; use 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter"
+    )]
+    AuthorityName(String),
+    /// An authority without a private key in this home.
+    #[error(
+        "authority {0:?} has no key in this home; run this where its key is, or import the key's certificate"
+    )]
+    AuthorityWithoutKey(String),
+    /// A certificate that does not belong to the key that waits for it.
+    #[error("the certificate does not fit {name:?}: {why}; ask for the one made from its request")]
+    CertificateMismatch {
+        /// The authority.
+        name: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// A malformed certification request, or one without proof of possession.
+    #[error(transparent)]
+    Csr(#[from] CsrError),
+    /// Encoding of a structure failed.
+    #[error("cannot encode or decode {what}: {source}; please report this")]
+    Der {
+        /// Which structure.
+        what: &'static str,
+        /// The encoder's answer.
+        source: der::Error,
+    },
+    /// A malformed host name.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// A file that cannot be read or written, or a lock that is held.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// `ca init` on a home that exists.
+    #[error("{0} holds an authority already; choose another directory with --home")]
+    HomeExists(String),
+    /// No home where one was looked for.
+    #[error("{0} holds no authority; run `ca init` first, or name the directory with --home")]
+    HomeMissing(String),
+    /// The index failed, after one rebuild.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A malformed ca.yaml.
+    #[error("{path} is not a valid configuration: {what}; mend the file")]
+    Config {
+        /// The file.
+        path: String,
+        /// What is wrong, with its line.
+        what: String,
+    },
+    /// Input that cannot be what it should be.
+    #[error("{0}")]
+    Input(String),
+    /// A public key that must not be certified.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A key that somebody else uses, or that was compromised.
+    #[error("this key must not be certified: {0}; make a new key")]
+    KeyReuse(String),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The linter blocked the certificate.
+    #[error(transparent)]
+    Lint(#[from] LintReport),
+    /// A malformed address or host name.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    /// No certificate, authority or template of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// The certificate was issued, but a file could not be put in place.
+    #[error(
+        "certificate {serial} was issued and stands in the ledger, but {source}; \
+         the finished file waits under its temporary name in that directory, rename it, or revoke the certificate and issue again"
+    )]
+    Published {
+        /// The certificate.
+        serial: SerialNumber,
+        /// What failed.
+        source: FileError,
+    },
+    /// The template does not fit the request.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A reason that cannot be used for this certificate.
+    #[error("{reason} cannot be used for {what}; {todo}")]
+    Reason {
+        /// The reason.
+        reason: ReasonCode,
+        /// For what.
+        what: String,
+        /// What to use.
+        todo: &'static str,
+    },
+    /// A rule of the authority forbids it.
+    #[error("{0}")]
+    Refused(String),
+    /// A malformed serial number.
+    #[error(transparent)]
+    Serial(#[from] SerialNumberError),
+    /// A key failed, or its passphrase is wrong.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// A CRL could not be built or read.
+    #[error("CRL of {authority:?}: {what}")]
+    Crl {
+        /// The authority.
+        authority: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A malformed template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A revocation that the state of the certificate does not allow.
+    #[error("certificate {serial}: {source}")]
+    Transition {
+        /// The certificate.
+        serial: SerialNumber,
+        /// Why not.
+        source: TransitionError,
+    },
+}
+
+impl AuthorityError {
+    /// The kind of the refusal.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::File(FileError::Busy { .. }) | Self::Index(IndexError::Busy { .. }) => ErrorClass::Busy,
+            Self::NotFound(_) | Self::HomeMissing(_) => ErrorClass::NotFound,
+            Self::AuthorityExists(_)
+            | Self::AuthorityWithoutKey(_)
+            | Self::CertificateMismatch { .. }
+            | Self::Csr(_)
+            | Self::Domain(_)
+            | Self::HomeExists(_)
+            | Self::Key(_)
+            | Self::KeyReuse(_)
+            | Self::Lint(_)
+            | Self::Mailbox(_)
+            | Self::Profile(_)
+            | Self::Reason { .. }
+            | Self::Refused(_)
+            | Self::Template(_)
+            | Self::Transition { .. } => ErrorClass::Refused,
+            Self::AuthorityName(_) | Self::Input(_) | Self::Serial(_) => ErrorClass::Usage,
+            Self::Config { .. }
+            | Self::Crl { .. }
+            | Self::Der { .. }
+            | Self::File(_)
+            | Self::Index(_)
+            | Self::Ledger(_)
+            | Self::Published { .. }
+            | Self::Signing(_) => ErrorClass::Failed,
+        }
+    }
+
+    pub(crate) fn der(what: &'static str) -> impl FnOnce(der::Error) -> Self {
+        move |source| Self::Der { what, source }
+    }
+}

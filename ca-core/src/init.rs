@@ -1,0 +1,122 @@
+//! Making a home.
+
+use std::fs;
+use std::path::Path;
+
+use ca_domain::Timestamp;
+use ca_domain::template;
+use ca_files::{Mode, WriteLock, create_private_dir, sync_dir, write_atomic};
+use ca_ledger::{LedgerKey, LedgerWriter};
+
+use crate::config::{HomeConfig, UrlPatterns};
+use crate::error::{AuthorityError, Result};
+use crate::home::{Home, Wait};
+
+/// What `ca init` is told.
+#[derive(Clone, Debug)]
+pub struct InitRequest {
+    /// The ledger's origin: a name without scheme, `pki.example.test/chancery`.
+    pub origin: String,
+    /// Where relying parties find revocation data.
+    pub urls: UrlPatterns,
+}
+
+const UNFINISHED: &str = ".init-unfinished";
+const PARTS: [&str; 8] = [
+    "keys",
+    "ledger",
+    "templates",
+    "authorities",
+    "lock",
+    "ca.yaml",
+    "ocsp-responder.yaml",
+    "crl-publisher.yaml",
+];
+
+/// Makes a home at `root`: ledger and its key, templates, configuration and
+/// example configurations of the daemons. `ca.yaml` comes last: a home without
+/// it is unfinished, and the next `ca init` begins again.
+///
+/// # Errors
+/// A home or other files are there already, or the disk fails.
+pub fn init(root: &Path, request: &InitRequest, now: Timestamp, wait: &Wait<'_>) -> Result<Home> {
+    prepare(root)?;
+    let lock = WriteLock::acquire(&root.join("lock"), wait.timeout, wait.purpose)?;
+    if root.join("ca.yaml").exists() {
+        return Err(AuthorityError::HomeExists(root.display().to_string()));
+    }
+    for directory in ["keys", "templates", "authorities"] {
+        create_private_dir(&root.join(directory))?;
+    }
+    for (name, text) in template::shipped() {
+        write_atomic(&root.join("templates").join(format!("{name}.yaml")), text.as_bytes(), Mode::Private)?;
+    }
+    let key = LedgerKey::generate(&request.origin)?;
+    key.save(&root.join("keys/ledger.key"))?;
+    let config = HomeConfig { version: 1, ledger_vkey: key.vkey(), urls: request.urls.clone() };
+    LedgerWriter::create(&root.join("ledger"), key, now)?;
+    for (name, text) in example_configs(root, &config) {
+        write_atomic(&root.join(name), text.as_bytes(), Mode::Private)?;
+    }
+    write_atomic(&root.join("ca.yaml"), config.to_yaml().as_bytes(), Mode::Private)?;
+    // The home is complete; the marker only says so once more.
+    fs::remove_file(root.join(UNFINISHED)).map_err(io("remove", &root.join(UNFINISHED)))?;
+    sync_dir(root)?;
+    drop(lock);
+    Home::open(root)
+}
+
+/// An empty directory with the marker of an unfinished home.
+fn prepare(root: &Path) -> Result<()> {
+    if root.join("ca.yaml").exists() {
+        // A crash between ca.yaml and the removal of the marker: the home is whole.
+        let _ = fs::remove_file(root.join(UNFINISHED));
+        return Err(AuthorityError::HomeExists(root.display().to_string()));
+    }
+    if !root.exists() {
+        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            ca_files::create_dir_all(parent, Mode::Private)?;
+        }
+    }
+    create_private_dir(root)?;
+    let marker = root.join(UNFINISHED);
+    if marker.exists() {
+        for part in PARTS.iter().filter(|part| **part != "lock") {
+            remove(&root.join(part))?;
+        }
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(root).map_err(io("read", root))?;
+    if let Some(entry) = entries.next() {
+        let name = entry.map_err(io("read", root))?.file_name();
+        return Err(AuthorityError::Refused(format!(
+            "{} is not empty (it holds {name:?}); choose an empty or a new directory with --home",
+            root.display()
+        )));
+    }
+    Ok(write_atomic(&marker, b"", Mode::Private)?)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let done = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match done {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AuthorityError {
+    let path = path.to_owned();
+    move |source| AuthorityError::File(ca_files::FileError::Io { action, path, source })
+}
+
+fn example_configs(root: &Path, config: &HomeConfig) -> [(&'static str, String); 2] {
+    let home = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let fill = |text: &str| {
+        text.replace("@HOME@", &home.display().to_string()).replace("@VKEY@", &config.ledger_vkey)
+    };
+    [
+        ("ocsp-responder.yaml", fill(include_str!("init/ocsp-responder.yaml"))),
+        ("crl-publisher.yaml", fill(include_str!("init/crl-publisher.yaml"))),
+    ]
+}
