@@ -173,12 +173,8 @@ impl Template {
     /// The certificate policies: object identifier and CPS URL; empty: no extension.
     #[must_use]
     pub fn policies(&self) -> Vec<(ObjectIdentifier, Option<&str>)> {
-        let entry = |policy: &'_ PolicyEntry| policy.oid.0;
-        self.file
-            .policies
-            .iter()
-            .map(|policy| (entry(policy), policy.cps.as_ref().map(|cps| cps.as_str())))
-            .collect()
+        let policies = self.file.policies.iter();
+        policies.map(|policy| (policy.oid.0, policy.cps.as_ref().map(|cps| cps.as_str()))).collect()
     }
 
     /// The subject's attributes in order: which, its value, whether it may be left

@@ -187,7 +187,7 @@ impl Encode for OcspNoCheck {
 }
 
 /// One capability; those that we announce have no parameters (RFC 8551, section
-/// 2.5.2; RFC 3565, section 4.1; RFC 5084, section 3).
+/// 2.5.2; RFC 3565; RFC 5084).
 #[derive(Clone, Debug, Eq, PartialEq, Sequence)]
 struct SmimeCapabilityValue {
     capability_id: ObjectIdentifier,

@@ -44,17 +44,21 @@ pub(super) fn subject(template: &Template, input: &SubjectInput) -> Result<Name,
     let mut rdns = Vec::new();
     let mut known = BTreeSet::new();
     for (attribute, pattern, need) in template.subject() {
-        let value = match pattern {
-            Pattern::Literal(text) => Some(text.as_str()),
+        let (value, repeated) = match pattern {
+            Pattern::Literal(text) => (Some(text.as_str()), false),
             Pattern::Placeholder(alternatives) => {
                 known.extend(alternatives.iter().filter_map(|placeholder| match placeholder {
                     Placeholder::Attribute(attribute) => Some(*attribute),
                     Placeholder::DnsName | Placeholder::Mailbox => None,
                 }));
-                alternatives.iter().find_map(|placeholder| input.value(*placeholder))
+                let found = alternatives.iter().find_map(|one| input.value(*one).map(|value| (value, *one)));
+                let repeated = matches!(found, Some((_, Placeholder::DnsName | Placeholder::Mailbox)));
+                (found.map(|(value, _)| value), repeated)
             }
         };
         match (value, need) {
+            // The alternative name has it in full.
+            (Some(value), Need::Optional) if repeated && value.chars().count() > attribute.max_chars() => {}
             (Some(value), _) => rdns.push(rdn(attribute, value)?),
             (None, Need::Optional) => {}
             (None, Need::Required) => {

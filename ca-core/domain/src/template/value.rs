@@ -92,7 +92,8 @@ pub enum Presence {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Need {
-    /// Left out when its placeholder has no value.
+    /// Left out when its placeholder has no value, and when that is a mailbox or a
+    /// host name too long for the attribute: the alternative names have it anyway.
     Optional,
     /// A request without a value is refused.
     #[default]

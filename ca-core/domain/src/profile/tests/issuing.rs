@@ -104,9 +104,10 @@ fn purposes_nest() {
 
 #[test]
 fn path_lengths_fall() {
-    let free: &[(&str, &str)] = &[("path_length: 0\n", "")];
-    let one: &[(&str, &str)] = &[("path_length: 0", "path_length: 1")];
-    let cases: [(Option<u8>, &[(&str, &str)], bool); 8] = [
+    type Edits = &'static [(&'static str, &'static str)];
+    let free: Edits = &[("path_length: 0\n", "")];
+    let one: Edits = &[("path_length: 0", "path_length: 1")];
+    let cases: [(Option<u8>, Edits, bool); 8] = [
         (None, &[], true),
         (None, free, true),
         (Some(0), &[], false),

@@ -223,6 +223,18 @@ fn the_alternative_name_is_critical_without_a_subject() {
 }
 
 #[test]
+fn a_mailbox_too_long_for_the_subject_is_in_the_alternative_name_alone() {
+    let mailbox = format!("{}@example.test", "a".repeat(60));
+    let mut args = Args::of("smime-mailbox-strict");
+    args.subject.mailboxes = vec![Mailbox::parse(&mailbox).unwrap()];
+    let tbs = args.build().unwrap();
+    assert!(tbs.subject.is_empty());
+    assert!(extension_of(&tbs, "2.5.29.17").unwrap().critical);
+    args.template = template("smime-dual", &[]);
+    assert!(args.refusal().ends_with("has 73 characters; use at most 64"));
+}
+
+#[test]
 fn domains_of_mailboxes_are_the_templates() {
     let mut args = Args::of("smime-dual");
     args.template = template("smime-dual", &[("cdp:", "mailbox_domains: { allow: [.example.test] }\ncdp:")]);
