@@ -121,6 +121,15 @@ impl<T> LedgerView<T> {
     }
 }
 
+/// What one ledger entry did to a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Applied {
+    /// The certificate and its state from now on.
+    pub change: Change,
+    /// Whether the certificate was issued just now.
+    pub is_new: bool,
+}
+
 /// Reads the ledger in a directory into a [`LedgerView`].
 #[derive(Debug)]
 pub struct LedgerFollower<T> {
@@ -157,7 +166,7 @@ impl<T: Sink> LedgerFollower<T> {
     ///
     /// An unreadable ledger leaves the last good state in use for a while; one
     /// that does not verify ends the trust in it at once. Both raise an alarm.
-    pub fn tick(&mut self) -> Vec<(EntryKind, Change)> {
+    pub fn tick(&mut self) -> Vec<Applied> {
         let polled = self.follower.poll();
         let now = self.clock.now();
         let changes = match polled {
@@ -178,13 +187,17 @@ impl<T: Sink> LedgerFollower<T> {
         changes
     }
 
-    fn apply(&self, entries: &[(u64, Entry)]) -> Vec<(EntryKind, Change)> {
+    fn apply(&self, entries: &[(u64, Entry)]) -> Vec<Applied> {
         let mut changes = Vec::new();
         for chunk in entries.chunks(CHUNK) {
             let mut table = self.view.table.write().unwrap_or_else(PoisonError::into_inner);
             for (index, entry) in chunk {
                 match table.apply(*index, entry) {
-                    Ok(change) => changes.extend(change.map(|change| (entry.kind, change))),
+                    Ok(change) => {
+                        let is_new =
+                            matches!(entry.kind, EntryKind::AuthorityCreated | EntryKind::CertificateIssued);
+                        changes.extend(change.map(|change| Applied { change, is_new }));
+                    }
                     Err(error) => {
                         // Signed by the ledger's key, and still nonsense: a bug of the
                         // writer. Later revocations must be seen all the same.
@@ -241,7 +254,7 @@ impl<T: Sink> LedgerFollower<T> {
     /// The thread cannot be started.
     pub fn spawn(
         mut self,
-        mut changed: impl FnMut(&[(EntryKind, Change)]) + Send + 'static,
+        mut changed: impl FnMut(&[Applied]) + Send + 'static,
     ) -> Result<Worker, ServiceError> {
         let bell = Bell::new();
         Worker::spawn("ledger", bell.clone(), move || {

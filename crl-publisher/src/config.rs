@@ -1,0 +1,257 @@
+//! The publisher's configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ca_service::span::SpanOrOff;
+use ca_service::{ServiceError, Span, config};
+use serde::Deserialize;
+
+use crate::schedule::Schedule;
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    listen: SocketAddr,
+    ledger: PathBuf,
+    ledger_vkey: String,
+    directory: PathBuf,
+    #[serde(default = "default_checkpoint_age")]
+    max_checkpoint_age: Span,
+    #[serde(default = "default_http_age")]
+    max_http_age: Span,
+    #[serde(default = "default_connections")]
+    max_connections: usize,
+    authorities: Vec<AuthorityFile>,
+}
+
+fn default_checkpoint_age() -> Span {
+    Span::days(8)
+}
+fn default_http_age() -> Span {
+    Span::hours(1)
+}
+fn default_connections() -> usize {
+    1024
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Distribute,
+    Sign,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuthorityFile {
+    name: String,
+    certificate: PathBuf,
+    chain: Option<PathBuf>,
+    mode: Mode,
+    // sign
+    key: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
+    passphrase_credential: Option<String>,
+    passphrase_fd: Option<u32>,
+    validity: Option<Span>,
+    interval: Option<Span>,
+    overlap: Option<Span>,
+    backdate: Option<Span>,
+    after_revocation: Option<SpanOrOff>,
+    // distribute
+    source: Option<PathBuf>,
+}
+
+/// Where the passphrase of a key comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PassphraseSource {
+    /// A credential of the service manager: a file of this name in
+    /// `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// An inherited file descriptor.
+    Descriptor(u32),
+    /// A file that only its owner may read; its first line.
+    File(PathBuf),
+    /// None: the key is not encrypted.
+    None,
+}
+
+/// How the CRL of an authority comes about.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// It is signed elsewhere and copied from a file.
+    Distribute {
+        /// The file, DER or PEM.
+        source: PathBuf,
+    },
+    /// It is signed here.
+    Sign {
+        /// The authority's key, PKCS#8 PEM.
+        key: PathBuf,
+        /// What opens the key.
+        passphrase: PassphraseSource,
+        /// When it is signed, and for how long.
+        schedule: Schedule,
+    },
+}
+
+/// One authority whose CRL and certificates are published.
+#[derive(Clone, Debug)]
+pub struct AuthorityConfig {
+    /// The NAME of `crl/NAME.crl` and the other files.
+    pub name: String,
+    /// The authority's certificate, PEM or DER.
+    pub certificate: PathBuf,
+    /// Its chain, PEM; without one the certificate alone.
+    pub chain: Option<PathBuf>,
+    /// How its CRL comes about.
+    pub work: Work,
+}
+
+/// A configuration whose values fit each other.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The ledger's directory.
+    pub ledger: PathBuf,
+    /// The key that signs the ledger's checkpoints.
+    pub ledger_vkey: String,
+    /// Where the published files go.
+    pub directory: PathBuf,
+    /// Past this age of the checkpoint no CRL is signed.
+    pub max_checkpoint_age: Span,
+    /// How long HTTP caches may keep a CRL, at most.
+    pub max_http_age: Span,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// The authorities.
+    pub authorities: Vec<AuthorityConfig>,
+}
+
+impl Config {
+    /// Reads and checks a configuration file. Relative paths count from its directory.
+    ///
+    /// # Errors
+    /// The file cannot be read, has unknown fields, or its values do not fit.
+    pub fn load(path: &Path) -> Result<Self, ServiceError> {
+        let file: ConfigFile = config::load(path)?;
+        let refuse = |what: String| ServiceError::Config { path: path.to_owned(), what };
+        if file.authorities.is_empty() {
+            return Err(refuse("authorities: name at least one authority".into()));
+        }
+        if file.max_connections == 0 {
+            return Err(refuse("max_connections: allow at least 1".into()));
+        }
+        let mut authorities: Vec<AuthorityConfig> = Vec::new();
+        for entry in file.authorities {
+            let name = entry.name.clone();
+            let authority =
+                entry.check(path).map_err(|what| refuse(format!("authority {name:?}: {what}")))?;
+            if authorities.iter().any(|other| other.name == name) {
+                return Err(refuse(format!("authority {name:?}: the name is there twice")));
+            }
+            if let Some(fd) = authority.descriptor()
+                && authorities.iter().any(|other| other.descriptor() == Some(fd))
+            {
+                return Err(refuse(format!("authority {name:?}: descriptor {fd} can be read only once")));
+            }
+            authorities.push(authority);
+        }
+        Ok(Self {
+            listen: file.listen,
+            ledger: config::beside(path, &file.ledger),
+            ledger_vkey: file.ledger_vkey,
+            directory: config::beside(path, &file.directory),
+            max_checkpoint_age: file.max_checkpoint_age,
+            max_http_age: file.max_http_age,
+            max_connections: file.max_connections,
+            authorities,
+        })
+    }
+}
+
+impl AuthorityConfig {
+    fn descriptor(&self) -> Option<u32> {
+        match &self.work {
+            Work::Sign { passphrase: PassphraseSource::Descriptor(fd), .. } => Some(*fd),
+            _ => None,
+        }
+    }
+}
+
+impl AuthorityFile {
+    fn check(self, config: &Path) -> Result<AuthorityConfig, String> {
+        check_name(&self.name)?;
+        let beside = |name: PathBuf| config::beside(config, &name);
+        let work = match self.mode {
+            Mode::Sign => {
+                if self.source.is_some() {
+                    return Err("source belongs to mode distribute".into());
+                }
+                let key = self.key.ok_or("key: mode sign needs the authority's key")?;
+                let mut sources = Vec::new();
+                sources.extend(self.passphrase_file.map(|file| PassphraseSource::File(beside(file))));
+                sources.extend(self.passphrase_credential.map(PassphraseSource::Credential));
+                sources.extend(self.passphrase_fd.map(PassphraseSource::Descriptor));
+                let passphrase = sources.pop().unwrap_or(PassphraseSource::None);
+                if !sources.is_empty() {
+                    return Err("give one of passphrase_file, passphrase_credential, passphrase_fd".into());
+                }
+                let schedule = Schedule::new(
+                    self.validity.unwrap_or(Span::days(7)),
+                    self.interval.unwrap_or(Span::hours(24)),
+                    self.overlap,
+                    self.backdate,
+                    self.after_revocation.map_or(Some(Span::seconds(5)), |given| given.0),
+                )?;
+                Work::Sign { key: beside(key), passphrase, schedule }
+            }
+            Mode::Distribute => {
+                let signing = [
+                    ("key", self.key.is_some()),
+                    ("passphrase_file", self.passphrase_file.is_some()),
+                    ("passphrase_credential", self.passphrase_credential.is_some()),
+                    ("passphrase_fd", self.passphrase_fd.is_some()),
+                    ("validity", self.validity.is_some()),
+                    ("interval", self.interval.is_some()),
+                    ("overlap", self.overlap.is_some()),
+                    ("backdate", self.backdate.is_some()),
+                    ("after_revocation", self.after_revocation.is_some()),
+                ];
+                if let Some((field, _)) = signing.iter().find(|(_, given)| *given) {
+                    return Err(format!("{field} belongs to mode sign"));
+                }
+                let source = self.source.ok_or("source: mode distribute needs the file of the CRL")?;
+                Work::Distribute { source: beside(source) }
+            }
+        };
+        Ok(AuthorityConfig {
+            name: self.name,
+            certificate: beside(self.certificate),
+            chain: self.chain.map(beside),
+            work,
+        })
+    }
+}
+
+/// Names become file names and URLs, so they are plain; `bundle` is taken.
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let good = !name.is_empty()
+        && name.len() <= 64
+        && name.chars().all(plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name != "bundle";
+    if good {
+        Ok(())
+    } else {
+        Err("name: use letters, digits, '-', '_' and '.', beginning with a letter or digit; not `bundle`"
+            .into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

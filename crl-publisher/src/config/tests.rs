@@ -1,0 +1,68 @@
+use super::*;
+
+const FULL: &str = "\
+listen: 127.0.0.1:8082
+ledger: ledger
+ledger_vkey: \"chancery.example.test+00000000+AAAA\"
+directory: published
+authorities:
+  - name: issuing
+    certificate: /a/certificate.pem
+    chain: /a/chain.pem
+    mode: sign
+    key: /a/key.pem
+    passphrase_file: /a/passphrase
+    validity: 7d
+    interval: 24h
+    after_revocation: 5s
+  - name: root
+    certificate: /r/certificate.pem
+    mode: distribute
+    source: /r/root.crl
+";
+
+fn parse(text: &str) -> Result<Config, ServiceError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("crl-publisher.yaml");
+    ca_files::write_atomic(&path, text.as_bytes(), ca_files::Mode::Public).unwrap();
+    Config::load(&path)
+}
+
+#[test]
+fn a_full_file() {
+    let config = parse(FULL).unwrap();
+    assert!(config.directory.ends_with("published") && config.directory.is_absolute());
+    let Work::Sign { passphrase, schedule, .. } = &config.authorities[0].work else { panic!() };
+    assert_eq!(*passphrase, PassphraseSource::File("/a/passphrase".into()));
+    assert_eq!(schedule.validity, Span::days(7));
+    assert_eq!(schedule.after_revocation, Some(Span::seconds(5)));
+    assert!(matches!(config.authorities[1].work, Work::Distribute { .. }));
+}
+
+#[test]
+fn the_right_to_wait_for_the_schedule() {
+    let config = parse(&FULL.replace("after_revocation: 5s", "after_revocation: off")).unwrap();
+    let Work::Sign { schedule, .. } = &config.authorities[0].work else { panic!() };
+    assert_eq!(schedule.after_revocation, None);
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    for (from, to, expected) in [
+        ("mode: sign", "mode: signs", "signs"),
+        ("    key: /a/key.pem\n", "", "key"),
+        ("    source: /r/root.crl\n", "", "source"),
+        ("    source: /r/root.crl\n", "    source: /r/root.crl\n    interval: 1d\n", "interval"),
+        ("name: root", "name: issuing", "twice"),
+        ("name: root", "name: ../root", "name"),
+        ("name: root", "name: .root", "name"),
+        ("name: root", "name: bundle", "bundle"),
+        ("interval: 24h", "interval: 7d", "interval"),
+        ("interval: 24h", "intervall: 24h", "intervall"),
+        ("passphrase_file: /a/passphrase", "passphrase_file: /a/p\n    passphrase_fd: 3", "one of"),
+        ("validity: 7d", "validity: 7", "unit"),
+    ] {
+        let error = parse(&FULL.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+}

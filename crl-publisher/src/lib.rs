@@ -1,0 +1,242 @@
+//! The CRL publisher: follows the ledger, signs CRLs or takes them from files,
+//! and publishes them with the authorities' certificates (RFC 5280, section 5).
+//!
+//! It can sign CRLs and nothing else: it has no code that issues certificates,
+//! and in mode `distribute` not even a key. Each authority has a thread of its
+//! own, so that a failing one delays no other.
+//!
+//! ```text
+//! crl/NAME.crl     the CRL, DER             ca/NAME.crt     the certificate, DER
+//! crl/NAME.pem     the same, PEM            ca/NAME.p7c     certificate and chain, PKCS#7
+//! crl/bundle.pem   all CRLs, PEM            chain/NAME.pem  certificate and chain, PEM
+//! ```
+
+pub mod catalogue;
+pub mod certificates;
+pub mod config;
+pub mod distribute;
+pub mod http;
+pub mod key;
+pub mod schedule;
+pub mod shelf;
+pub mod sign;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use ca_domain::KeyIdentifier;
+use ca_service::{
+    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Running, ServiceError,
+    Span, Wake, Worker, follow,
+};
+use ca_status::StatusTable;
+
+use catalogue::{Asset, Catalogue};
+use config::{Config, Work};
+use distribute::Distributor;
+use http::Shell;
+use shelf::Shelf;
+use sign::{CrlSigner, Pending};
+
+/// A CRL takes time on a slow line.
+const CONNECTION: Duration = Duration::from_secs(600);
+
+/// How the CRL of one authority comes about.
+enum Task {
+    Distribute(Box<Distributor>),
+    Sign(Box<CrlSigner>),
+}
+
+impl Task {
+    fn tick(&mut self) -> Span {
+        match self {
+            Self::Distribute(distributor) => distributor.tick(),
+            Self::Sign(signer) => signer.tick(),
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Distribute(distributor) => distributor.files(),
+            Self::Sign(signer) => vec![signer.file()],
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Distribute(distributor) => &distributor.name,
+            Self::Sign(signer) => &signer.name,
+        }
+    }
+}
+
+/// A publisher that is set up and has read the ledger once.
+pub struct Daemon {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    alarms: Alarms,
+    catalogue: Arc<Catalogue>,
+    shelf: Arc<Shelf>,
+    /// The authorities' certificates by path.
+    certificates: Vec<(String, Asset)>,
+    follower: LedgerFollower<StatusTable>,
+    tasks: Vec<Task>,
+}
+
+impl Daemon {
+    /// Sets the publisher up: reads certificates, opens keys, reads the ledger.
+    /// Nothing is written before [`Daemon::tick`] or [`Daemon::start`].
+    ///
+    /// # Errors
+    /// A certificate, chain, key or passphrase is unusable.
+    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        let alarms = Alarms::new();
+        let catalogue = Arc::new(Catalogue::new());
+        let names = config.authorities.iter().map(|authority| authority.name.clone()).collect();
+        let shelf = Arc::new(Shelf::new(&config.directory, names, catalogue.clone()));
+        let view = Arc::new(LedgerView::new(
+            StatusTable::new(),
+            config.max_checkpoint_age,
+            config.max_checkpoint_age,
+        ));
+        let mut follower = LedgerFollower::open(
+            &config.ledger,
+            &config.ledger_vkey,
+            view.clone(),
+            clock.clone(),
+            alarms.clone(),
+        )?;
+        let (mut tasks, mut certificates) = (Vec::new(), Vec::new());
+        for entry in &config.authorities {
+            let authority = Authority::load(&entry.certificate)?;
+            for (path, asset) in certificates::render(entry, &authority)? {
+                catalogue.put(format!("/{path}"), asset.clone());
+                certificates.push((path, asset));
+            }
+            let (name, shelf, clock, alarms) =
+                (entry.name.clone(), shelf.clone(), clock.clone(), alarms.clone());
+            tasks.push(match &entry.work {
+                Work::Distribute { source } => Task::Distribute(Box::new(Distributor {
+                    name,
+                    authority,
+                    source: source.clone(),
+                    shelf,
+                    clock,
+                    alarms,
+                    memory: distribute::Memory::default(),
+                })),
+                Work::Sign { key, passphrase, schedule } => Task::Sign(Box::new(CrlSigner {
+                    name,
+                    key: Box::new(key::open(key, passphrase, &authority)?),
+                    authority,
+                    schedule: *schedule,
+                    shelf,
+                    view: view.clone(),
+                    clock,
+                    alarms,
+                    pending: Pending::default(),
+                    memory: sign::Memory::default(),
+                })),
+            });
+        }
+        follower.tick();
+        Ok(Self { config, clock, alarms, catalogue, shelf, certificates, follower, tasks })
+    }
+
+    /// What is wrong now: nothing, if the configuration and all it names are in order.
+    #[must_use]
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// Makes the directory and writes the certificates.
+    ///
+    /// # Errors
+    /// A directory or file cannot be written.
+    pub fn prepare(&self) -> Result<(), ServiceError> {
+        self.shelf.prepare()?;
+        for (path, asset) in &self.certificates {
+            self.shelf.write(path, &asset.body)?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due now: for the start, and for tests. [`Daemon::prepare`] comes first.
+    pub fn tick(&mut self) {
+        let mut react = reaction(&self.tasks, self.clock.clone(), Vec::new());
+        let changes = self.follower.tick();
+        react(&changes);
+        for task in &mut self.tasks {
+            task.tick();
+        }
+    }
+
+    /// The HTTP interface.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        let shell = Shell {
+            catalogue: self.catalogue.clone(),
+            clock: self.clock.clone(),
+            max_http_age: self.config.max_http_age.as_secs(),
+        };
+        // Old files are better than none: it serves from the start.
+        self.alarms.routes(|| true).merge(http::routes(shell))
+    }
+
+    /// Publishes what is due, then serves at `address` and follows the ledger.
+    ///
+    /// # Errors
+    /// The address is taken, or a thread cannot be started.
+    pub fn start(mut self, address: SocketAddr) -> Result<Running, ServiceError> {
+        self.prepare()?;
+        self.tick();
+        let app = self.router();
+        let limits =
+            Limits { connections: self.config.max_connections, connection: CONNECTION, ..Limits::default() };
+        let bells: Vec<Bell> = self.tasks.iter().map(|_| Bell::new()).collect();
+        let react = reaction(&self.tasks, self.clock.clone(), bells.clone());
+        let mut workers = vec![self.follower.spawn(react)?];
+        for (mut task, bell) in self.tasks.into_iter().zip(bells) {
+            workers.push(Worker::spawn(task.name().to_owned(), bell.clone(), move || {
+                let mut watch = FileWatch::new(&task.files(), bell.clone());
+                let mut wait = Span::seconds(0);
+                while bell.wait(wait.as_duration()) != Wake::Stopped {
+                    watch.refresh();
+                    wait = task.tick();
+                }
+            })?);
+        }
+        Running::start(address, app, limits, workers)
+    }
+}
+
+/// What happens when the ledger changed: the authorities concerned are told.
+fn reaction(
+    tasks: &[Task],
+    clock: Arc<dyn Clock>,
+    bells: Vec<Bell>,
+) -> impl FnMut(&[follow::Applied]) + Send + 'static {
+    let mut concerned: HashMap<KeyIdentifier, Vec<(Pending, Option<Bell>)>> = HashMap::new();
+    for (at, task) in tasks.iter().enumerate() {
+        if let Task::Sign(signer) = task {
+            let entry = concerned.entry(signer.authority.key_id).or_default();
+            entry.push((signer.pending.clone(), bells.get(at).cloned()));
+        }
+    }
+    move |changes| {
+        let now = clock.now();
+        // A new certificate is on no CRL; all other changes are.
+        for applied in changes.iter().filter(|applied| !applied.is_new) {
+            for (pending, bell) in concerned.get(&applied.change.authority).into_iter().flatten() {
+                pending.note(now);
+                if let Some(bell) = bell {
+                    bell.ring();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The responder's configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ca_service::{ServiceError, Span, config};
+use serde::Deserialize;
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    listen: SocketAddr,
+    #[serde(default)]
+    path: String,
+    ledger: PathBuf,
+    ledger_vkey: String,
+    #[serde(default = "default_checkpoint_age")]
+    max_checkpoint_age: Span,
+    #[serde(default = "default_unreadable")]
+    max_unreadable: Span,
+    #[serde(default = "default_validity")]
+    response_validity: Span,
+    #[serde(default = "default_http_age")]
+    max_http_age: Span,
+    authorities: Vec<AuthorityConfig>,
+    #[serde(default)]
+    nonce: NonceRule,
+    #[serde(default)]
+    never_issued: NeverIssuedRule,
+    #[serde(default = "default_request_bytes")]
+    max_request_bytes: usize,
+    #[serde(default = "default_cache")]
+    cache_entries: usize,
+    #[serde(default = "default_connections")]
+    max_connections: usize,
+}
+
+fn default_checkpoint_age() -> Span {
+    Span::days(8)
+}
+fn default_unreadable() -> Span {
+    Span::hours(1)
+}
+fn default_validity() -> Span {
+    Span::hours(24)
+}
+fn default_http_age() -> Span {
+    Span::hours(1)
+}
+fn default_request_bytes() -> usize {
+    10_000
+}
+fn default_cache() -> usize {
+    50_000
+}
+fn default_connections() -> usize {
+    1024
+}
+
+/// One authority that the responder answers for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityConfig {
+    /// The authority's certificate, PEM or DER.
+    pub certificate: PathBuf,
+    /// The delegated signer's files without `.key` and `.crt`.
+    pub signer: PathBuf,
+}
+
+/// What becomes of a nonce (RFC 9654).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum NonceRule {
+    /// The answer repeats it and is signed for this request alone.
+    #[default]
+    Echo,
+    /// It is left out, so that every answer can come from memory.
+    Ignore,
+    /// A request without one is refused.
+    Require,
+}
+
+/// The answer for a serial that was never issued; it is never "good".
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum NeverIssuedRule {
+    /// Revoked, on hold since 1970 (RFC 6960, section 2.2).
+    Revoked,
+    /// The whole request is answered `unauthorized` (RFC 5019, section 2.2.3).
+    Unauthorized,
+    /// The status unknown.
+    #[default]
+    Unknown,
+}
+
+/// A configuration whose values fit each other.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The path under which requests come, without a slash at its end; empty for the root.
+    pub path: String,
+    /// The ledger's directory.
+    pub ledger: PathBuf,
+    /// The key that signs the ledger's checkpoints.
+    pub ledger_vkey: String,
+    /// Past this age of the checkpoint no status is given.
+    pub max_checkpoint_age: Span,
+    /// After so long without a readable ledger no status is given.
+    pub max_unreadable: Span,
+    /// nextUpdate less thisUpdate.
+    pub response_validity: Span,
+    /// How long HTTP caches may keep an answer, at most.
+    pub max_http_age: Span,
+    /// The authorities answered for.
+    pub authorities: Vec<AuthorityConfig>,
+    /// What becomes of a nonce.
+    pub nonce: NonceRule,
+    /// The answer for serials that were never issued.
+    pub never_issued: NeverIssuedRule,
+    /// The longest request, in DER bytes.
+    pub max_request_bytes: usize,
+    /// Signed answers kept in memory, at most.
+    pub cache_entries: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+}
+
+impl Config {
+    /// Reads and checks a configuration file. Relative paths count from its directory.
+    ///
+    /// # Errors
+    /// The file cannot be read, has unknown fields, or its values do not fit.
+    pub fn load(path: &Path) -> Result<Self, ServiceError> {
+        let file: ConfigFile = config::load(path)?;
+        let refuse = |what: &str| ServiceError::Config { path: path.to_owned(), what: what.to_owned() };
+        if file.authorities.is_empty() {
+            return Err(refuse("authorities: name at least one authority"));
+        }
+        // BR 4.9.10: an answer is valid for ten days at most.
+        if !(Span::minutes(1)..=Span::days(10)).contains(&file.response_validity) {
+            return Err(refuse("response_validity: choose 1m to 10d"));
+        }
+        if !(64..=1_000_000).contains(&file.max_request_bytes) {
+            return Err(refuse("max_request_bytes: choose 64 to 1000000"));
+        }
+        if file.max_connections == 0 {
+            return Err(refuse("max_connections: allow at least 1"));
+        }
+        if file.max_checkpoint_age.as_secs() == 0 {
+            return Err(refuse("max_checkpoint_age: give the ledger some time, such as 8d"));
+        }
+        let prefix = file.path.trim_end_matches('/').to_owned();
+        if !prefix.is_empty() && !prefix.starts_with('/') {
+            return Err(refuse("path: begin it with a slash, such as /ocsp"));
+        }
+        let beside = |name: &Path| config::beside(path, name);
+        let authorities = file
+            .authorities
+            .iter()
+            .map(|a| AuthorityConfig { certificate: beside(&a.certificate), signer: beside(&a.signer) })
+            .collect();
+        Ok(Self {
+            listen: file.listen,
+            path: prefix,
+            ledger: beside(&file.ledger),
+            ledger_vkey: file.ledger_vkey,
+            max_checkpoint_age: file.max_checkpoint_age,
+            max_unreadable: file.max_unreadable,
+            response_validity: file.response_validity,
+            max_http_age: file.max_http_age,
+            authorities,
+            nonce: file.nonce,
+            never_issued: file.never_issued,
+            max_request_bytes: file.max_request_bytes,
+            cache_entries: file.cache_entries,
+            max_connections: file.max_connections,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = "\
+listen: 127.0.0.1:8081
+ledger: ledger
+ledger_vkey: \"chancery.example.test+00000000+AAAA\"
+max_checkpoint_age: 8d
+response_validity: 24h
+authorities:
+  - certificate: /a/certificate.pem
+    signer: signers/issuing
+nonce: echo
+never_issued: unknown
+max_request_bytes: 10000
+";
+
+    fn parse(text: &str) -> Result<Config, ServiceError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ocsp-responder.yaml");
+        ca_files::write_atomic(&path, text.as_bytes(), ca_files::Mode::Public).unwrap();
+        let parsed = Config::load(&path);
+        if let Ok(config) = &parsed {
+            assert!(config.ledger.starts_with(dir.path()));
+        }
+        parsed
+    }
+
+    #[test]
+    fn a_full_file() {
+        let config = parse(FULL).unwrap();
+        assert_eq!(config.response_validity, Span::hours(24));
+        assert_eq!(config.authorities[0].certificate, Path::new("/a/certificate.pem"));
+        assert!(config.authorities[0].signer.ends_with("signers/issuing"));
+        assert_eq!((config.nonce, config.never_issued), (NonceRule::Echo, NeverIssuedRule::Unknown));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for (from, to, expected) in [
+            ("nonce: echo", "nonce: maybe", "maybe"),
+            ("nonce: echo", "nonces: echo", "nonces"),
+            ("response_validity: 24h", "response_validity: 11d", "response_validity"),
+            ("response_validity: 24h", "response_validity: 5s", "response_validity"),
+            ("response_validity: 24h", "path: ocsp", "path"),
+            ("max_request_bytes: 10000", "max_request_bytes: 10", "max_request_bytes"),
+            ("    signer:", "    singer:", "singer"),
+            ("never_issued: unknown", "never_issued: good", "good"),
+        ] {
+            let error = parse(&FULL.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{to}: {error}");
+        }
+    }
+}
