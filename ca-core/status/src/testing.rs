@@ -188,7 +188,12 @@ pub(crate) fn revoked(
 
 /// Runs OpenSSL; whether it succeeded, and what it printed.
 pub(crate) fn openssl(arguments: &[&str]) -> (bool, String) {
-    let output = Command::new("openssl").args(arguments).output().unwrap();
+    run("openssl", arguments)
+}
+
+/// Runs a tool; whether it succeeded, and what it printed.
+pub(crate) fn run(tool: &str, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(tool).args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }

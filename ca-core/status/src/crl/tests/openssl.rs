@@ -1,10 +1,10 @@
-//! CRLs as OpenSSL sees them.
+//! CRLs as OpenSSL and GnuTLS see them.
 
 use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::testing::openssl;
+use crate::testing::{openssl, run};
 
 fn path(dir: &Path, name: &str) -> String {
     dir.join(name).to_str().unwrap().to_owned()
@@ -37,6 +37,11 @@ fn openssl_verifies_and_applies_the_crl() {
         for part in ["Version 2", "Invalidity Date", "Key Compromise", "Certificate Hold", "1250999896491"] {
             assert!(text.contains(part), "{algorithm}: no {part} in {text}");
         }
+        let (good, text) = run(
+            "certtool",
+            &["--verify-crl", "--load-ca-certificate", &file("ca.pem"), "--infile", &file("a.pem")],
+        );
+        assert!(good && text.contains("Verification output: Verified"), "{algorithm}: {text}");
         for (number, wanted) in [(5, "certificate revoked"), (6, "certificate revoked"), (7, "OK")] {
             let leaf = file(&format!("{number}.pem"));
             let (good, text) = openssl(&[

@@ -1,10 +1,10 @@
-//! Requests made and responses verified by OpenSSL.
+//! Requests made by OpenSSL, responses verified by OpenSSL and GnuTLS.
 
 use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::testing::openssl;
+use crate::testing::{openssl, run};
 
 struct Bench {
     site: Site,
@@ -77,4 +77,18 @@ fn openssl_reads_the_extended_revoke_and_the_errors() {
     bench.site.policy.never_issued = NeverIssued::Unauthorized;
     let (_, text) = bench.ask(99, &["-no_nonce"]);
     assert!(text.contains("unauthorized (6)"), "{text}");
+}
+
+#[test]
+fn gnutls_verifies_the_delegate() {
+    for algorithm in [KeyAlgorithm::Rsa2048, KeyAlgorithm::P256] {
+        let bench = Bench::new(algorithm);
+        let (ca, response) = (bench.file("ca.pem"), bench.file("r.der"));
+        for number in [5, 7, 99] {
+            bench.ask(number, &["-no_nonce"]);
+            let (good, text) =
+                run("ocsptool", &["--verify-response", "--load-trust", &ca, "--load-response", &response]);
+            assert!(good && text.contains("Verifying OCSP Response: Success"), "{algorithm}: {text}");
+        }
+    }
 }
