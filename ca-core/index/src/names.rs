@@ -15,11 +15,12 @@ pub fn lookup_key(name: &str) -> String {
         return name.to_ascii_lowercase();
     }
     // A domain typed with U-labels is found under its A-labels.
-    let canonical = match name.contains('@') {
-        true => Mailbox::parse(name).map(String::from).ok(),
-        false => DnsName::parse(name).map(|host| host.to_string()).ok(),
+    let lower = name.to_lowercase();
+    let canonical = match lower.contains('@') {
+        true => Mailbox::parse(&lower).map(String::from).ok(),
+        false => DnsName::parse(&lower).map(|host| host.to_string()).ok(),
     };
-    canonical.as_deref().unwrap_or(name).to_lowercase()
+    canonical.unwrap_or(lower)
 }
 
 #[cfg(test)]

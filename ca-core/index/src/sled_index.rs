@@ -150,3 +150,6 @@ impl Index for SledIndex {
         self.store.flush()
     }
 }
+
+#[cfg(test)]
+mod rot;

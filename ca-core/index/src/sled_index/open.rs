@@ -1,7 +1,6 @@
 //! Opening: the lock, the generations, and the checks before the first answer.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -86,11 +85,8 @@ fn open(generation: PathBuf) -> Result<Store, IndexError> {
     let marker = generation.join(OPENING);
     fs::write(&marker, []).map_err(storage)?;
     let directory = generation.join(SLED);
-    let files = match stamp::files(&directory) {
-        Ok(files) => files,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(storage(error)),
-    };
+    // What cannot be listed matches no note, and sled finds out what is wrong with it.
+    let files = stamp::files(&directory).unwrap_or_default();
     let limit = OPEN_LIMIT + Duration::from_secs(size(&directory) / SLOWEST);
     let path = generation.clone();
     let opened = with_limit(&generation, limit, move || {
@@ -102,7 +98,7 @@ fn open(generation: PathBuf) -> Result<Store, IndexError> {
         Ok(store)
     });
     // It stays where opening did not end; an error has ended, and is known.
-    if opened.as_ref().is_ok() || opened.as_ref().is_err_and(|error| !error.is_corrupt()) {
+    if !opened.as_ref().is_err_and(IndexError::is_corrupt) {
         fs::remove_file(&marker).map_err(storage)?;
     }
     opened

@@ -18,6 +18,9 @@ use crate::{AuthorityRecord, CertificateRecord, IndexError};
 /// How long closing may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(60);
 
+/// Called with the key and value of each pair; `Break` ends the scan.
+pub(super) type PairVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, IndexError> + 'a;
+
 /// A generation of the index: its directory has the database and the notes about it.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -84,7 +87,7 @@ impl Store {
         &self,
         start: Vec<u8>,
         end: Option<Vec<u8>>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, IndexError>,
+        visit: &mut PairVisitor<'_>,
     ) -> Result<(), IndexError> {
         let mut pairs = self.guarded(|db| {
             Ok(match end {
@@ -103,11 +106,7 @@ impl Store {
     }
 
     /// Visits the pairs whose keys begin with `prefix`.
-    pub(super) fn scan_prefix(
-        &self,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, IndexError>,
-    ) -> Result<(), IndexError> {
+    pub(super) fn scan_prefix(&self, prefix: &[u8], visit: &mut PairVisitor<'_>) -> Result<(), IndexError> {
         self.scan(prefix.to_vec(), successor(prefix), visit)
     }
 
