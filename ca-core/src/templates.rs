@@ -24,7 +24,15 @@ pub fn load(home: &Home, name: &str) -> Result<Template> {
         return Err(AuthorityError::NotFound(format!("there is no template {name:?}; use one of {names}")));
     }
     check_trusted(&dir)?;
-    load_file(&path)
+    let template = load_file(&path)?;
+    if template.name() != name {
+        return Err(AuthorityError::Refused(format!(
+            "{} calls itself {:?}; give the file and its `name` the same name",
+            path.display(),
+            template.name()
+        )));
+    }
+    Ok(template)
 }
 
 /// Loads a template file, wherever it is.

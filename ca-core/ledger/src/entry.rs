@@ -63,7 +63,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// When, by the clock of the one who did it.
     pub time: Timestamp,
-    /// The key identifier of the issuing authority.
+    /// The key identifier of the issuing authority; in AuthorityCreated, of the
+    /// authority itself.
     pub authority: KeyIdentifier,
     /// The certificate that the act is about.
     pub serial: Option<SerialNumber>,

@@ -160,14 +160,10 @@ impl StatusTable {
         let reason = || entry.reason.ok_or(StatusError::IncompleteEntry { position, field: "reason" });
         let transition = match entry.kind {
             EntryKind::AuthorityCreated => {
-                // The authority exists from here on: an empty CRL is a true one.
+                // The authority exists from here on: an empty CRL is a true one. What
+                // its own certificate is worth, its issuer says.
                 self.authorities.entry(entry.authority).or_default();
-                let Some(serial) = entry.serial else { return Ok(None) };
-                // An imported authority's certificate may have been issued here before.
-                if self.status(&entry.authority, &serial).is_some() {
-                    return Ok(None);
-                }
-                return self.issue(position, entry, serial, not_after()?).map(Some);
+                return Ok(None);
             }
             EntryKind::CertificateIssued => {
                 return self.issue(position, entry, serial()?, not_after()?).map(Some);
