@@ -3,17 +3,17 @@
 use std::ops::Range;
 use std::path::Path;
 
+use crate::LedgerError;
 use crate::authentic::Authentic;
 use crate::bundle;
 use crate::checkpoint::Checkpoint;
 use crate::detail_store::Details;
 use crate::entry::Entry;
 use crate::key::VerifierKey;
-use crate::layout::{CHECKPOINT, Content, TILE_WIDTH};
+use crate::layout::{CHECKPOINT, TILE_WIDTH};
 use crate::proof::InclusionProof;
 use crate::source::{DirectorySource, Source, tile_or_full};
 use crate::tree::{Tree, from_bytes};
-use crate::{LedgerError, layout};
 
 /// A ledger in a directory, as its signed checkpoint describes it.
 ///
@@ -156,17 +156,16 @@ pub struct Entries<'a> {
 }
 
 impl Entries<'_> {
+    /// Decodes what is wanted of the next bundle.
     fn fill(&mut self) -> Result<(), LedgerError> {
-        let first = self.range.start - self.range.start % TILE_WIDTH;
-        let bytes = self.tiles.bundle(first / TILE_WIDTH)?;
-        let id = layout::TileId::at(Content::Entries, first / TILE_WIDTH, u64::MAX);
+        let within = self.range.start % TILE_WIDTH;
+        let first = self.range.start - within;
         let wanted = (self.range.end - first).min(TILE_WIDTH) as u16;
-        let path = || id.map(layout::TileId::path).unwrap_or_default();
+        let bytes = self.tiles.bundle(first / TILE_WIDTH)?;
         let (entries, _) =
-            bundle::split(&bytes, wanted).map_err(|what| LedgerError::damaged(path(), what))?;
-        let decoded: Result<Vec<_>, _> = (first..)
-            .zip(entries)
-            .skip((self.range.start - first) as usize)
+            bundle::split(&bytes, wanted).map_err(|what| LedgerError::damaged("tile/entries", what))?;
+        let decoded: Result<Vec<_>, _> = (self.range.start..)
+            .zip(entries.into_iter().skip(within as usize))
             .map(|(index, der)| Entry::from_der(der).map_err(|source| LedgerError::Entry { index, source }))
             .collect();
         self.bundle = decoded?.into_iter();

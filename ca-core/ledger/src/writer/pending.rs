@@ -27,7 +27,7 @@ pub(super) struct Staged {
     pub(super) tree: Tree,
     pub(super) bundle: Vec<u8>,
     pub(super) details_end: u64,
-    /// Tiles that have become full and were partial before.
+    /// Tiles that are full now and may have been partial before.
     filled: Vec<TileId>,
 }
 
@@ -116,6 +116,10 @@ impl<'a> Pending<'a> {
         // new one may be leftovers whose names are not durable.
         if old_width == 0 {
             self.files.create_dir(path.parent().unwrap_or(self.dir), self.dir, Mode::Public)?;
+            // The one before was committed full, perhaps by a writer that was
+            // killed before it could tidy up.
+            let before = id.index.checked_sub(1).filter(|_| self.old_size > 0);
+            self.after.filled.extend(before.map(|index| TileId { index, ..id }.full()));
         } else if id.is_full() {
             self.after.filled.push(id);
         }

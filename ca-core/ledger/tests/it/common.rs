@@ -8,22 +8,22 @@ use ca_domain::{KeyIdentifier, ReasonCode, SerialNumber, Timestamp};
 use ca_files::WriteLock;
 use ca_ledger::{EntryKind, LedgerKey, LedgerWriter, NewEntry, VerifyReport};
 
-pub const ORIGIN: &str = "ca.example.test/ledger";
+pub(crate) const ORIGIN: &str = "ca.example.test/ledger";
 
-pub fn key() -> LedgerKey {
+pub(crate) fn key() -> LedgerKey {
     LedgerKey::from_seed(ORIGIN, &[7; 32]).unwrap()
 }
 
-pub fn vkey() -> String {
+pub(crate) fn vkey() -> String {
     key().vkey()
 }
 
-pub fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix(1_795_000_000 + seconds).unwrap()
 }
 
 /// Entry `i`: every kind and every optional field in turn.
-pub fn entry(i: u64) -> NewEntry {
+pub(crate) fn entry(i: u64) -> NewEntry {
     let kinds = [
         EntryKind::CertificateIssued,
         EntryKind::Revoked,
@@ -47,23 +47,23 @@ pub fn entry(i: u64) -> NewEntry {
     }
 }
 
-pub fn entries(range: std::ops::Range<u64>) -> Vec<NewEntry> {
+pub(crate) fn entries(range: std::ops::Range<u64>) -> Vec<NewEntry> {
     range.map(entry).collect()
 }
 
-pub struct Home {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Home {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = Self { dir: tempfile::tempdir().unwrap() };
         LedgerWriter::create(&home.ledger(), key(), at(0)).unwrap();
         home
     }
 
     /// A ledger written in the given batches.
-    pub fn with(batches: &[u64]) -> Self {
+    pub(crate) fn with(batches: &[u64]) -> Self {
         let home = Self::new();
         let mut writer = home.writer();
         for count in batches {
@@ -73,24 +73,24 @@ impl Home {
         home
     }
 
-    pub fn ledger(&self) -> PathBuf {
+    pub(crate) fn ledger(&self) -> PathBuf {
         self.dir.path().join("ledger")
     }
 
-    pub fn writer(&self) -> LedgerWriter {
+    pub(crate) fn writer(&self) -> LedgerWriter {
         LedgerWriter::open(&self.ledger(), key(), &self.lock()).unwrap()
     }
 
-    pub fn lock(&self) -> WriteLock {
+    pub(crate) fn lock(&self) -> WriteLock {
         WriteLock::acquire(&self.dir.path().join("lock"), Duration::ZERO, "test").unwrap()
     }
 
-    pub fn verify(&self) -> VerifyReport {
+    pub(crate) fn verify(&self) -> VerifyReport {
         ca_ledger::verify::verify(&self.ledger(), &vkey(), &mut |_, _| {}).unwrap()
     }
 
     /// Every file below the ledger, relative, sorted.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         collect(&self.ledger(), &mut files);
         files.sort();
@@ -105,7 +105,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for item in fs::read_dir(from).unwrap() {
         let path = item.unwrap().path();

@@ -5,7 +5,7 @@ use crate::common::{Home, at, entries, vkey};
 use crate::write::naive;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     /// Any sequence of batches, with the writer opened again at any point: the
     /// root is that of the definition, the ledger sound, the follower in step.

@@ -7,7 +7,7 @@ use ca_ledger::{LedgerError, LedgerKey, LedgerReader, LedgerWriter};
 use crate::common::{Home, at, entries, entry, key, vkey};
 
 /// The naive root: RFC 6962, section 2.1, word for word, over the leaves.
-pub fn naive_root(leaves: &[tlog_tiles::Hash]) -> tlog_tiles::Hash {
+pub(crate) fn naive_root(leaves: &[tlog_tiles::Hash]) -> tlog_tiles::Hash {
     match leaves {
         [] => tlog_tiles::EMPTY_HASH,
         [one] => *one,
@@ -18,7 +18,7 @@ pub fn naive_root(leaves: &[tlog_tiles::Hash]) -> tlog_tiles::Hash {
     }
 }
 
-pub fn naive(size: u64) -> [u8; 32] {
+pub(crate) fn naive(size: u64) -> [u8; 32] {
     let leaf = |i| tlog_tiles::record_hash(&entry(i).entry().to_der().unwrap());
     naive_root(&(0..size).map(leaf).collect::<Vec<_>>()).0
 }
@@ -65,6 +65,18 @@ fn one_by_one_reopened_each_time() {
     assert!(!home.ledger().join("tile/0/000.p").exists());
     assert!(!home.ledger().join("tile/entries/000.p").exists());
     assert_eq!(fs::read_dir(home.ledger().join("tile/entries/001.p")).unwrap().count(), 4);
+}
+
+#[test]
+fn what_a_killed_writer_did_not_tidy_up_goes_later() {
+    let home = Home::with(&[200, 56]);
+    let forgotten = home.ledger().join("tile/entries/000.p");
+    fs::create_dir(&forgotten).unwrap();
+    fs::write(forgotten.join("200"), b"whatever").unwrap();
+    check(&home, 256);
+    home.writer().append(entries(256..257), at(1)).unwrap();
+    assert!(!forgotten.exists());
+    check(&home, 257);
 }
 
 #[test]
