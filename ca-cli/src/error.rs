@@ -3,8 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
+use ca_core::domain::lint::Finding;
 use ca_core::{AuthorityError, ErrorClass};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The result of a command.
 pub(crate) type Result<T> = std::result::Result<T, CliError>;
@@ -48,7 +49,22 @@ impl CliError {
     }
 
     pub(crate) fn report(&self, json: bool) -> ExitCode {
-        report(&self.to_string(), self.status(), json)
+        let message = self.to_string();
+        let (what, todo) = match self {
+            // A list of findings, each with punctuation of its own.
+            Self::Authority(error @ (AuthorityError::Lint(_) | AuthorityError::Template(_))) => {
+                (message.as_str(), error.advice())
+            }
+            Self::Authority(error) => message.split_once("; ").unwrap_or((&message, error.advice())),
+            _ => message.split_once("; ").unwrap_or((&message, "")),
+        };
+        let mut value = json!({"code": self.status(), "what": what, "todo": todo});
+        if let Self::Authority(AuthorityError::Lint(report)) = self {
+            let finding = |finding: &Finding| json!({"lint": finding.lint, "what": finding.what, "source": finding.source, "client": finding.client});
+            value["findings"] = report.findings.iter().map(finding).collect();
+        }
+        print(what, todo, &value, json);
+        ExitCode::from(self.status())
     }
 }
 
@@ -72,15 +88,16 @@ from_room!(
     ca_core::signing::SigningError,
 );
 
-fn report(message: &str, status: u8, json: bool) -> ExitCode {
-    // Every message reads "what; todo": the first "; " parts them.
-    let (what, todo) = message.split_once("; ").unwrap_or((message, ""));
+fn print(what: &str, todo: &str, value: &Value, json: bool) {
     if json {
-        eprintln!("{}", json!({"error": {"code": status, "what": what, "todo": todo}}));
+        eprintln!("{}", json!({"error": value}));
+    } else if todo.is_empty() {
+        eprintln!("ca: {what}");
+    } else if what.contains('\n') {
+        eprintln!("ca: {what}\n{todo}");
     } else {
-        eprintln!("ca: {message}");
+        eprintln!("ca: {what}; {todo}");
     }
-    ExitCode::from(status)
 }
 
 /// Reports what clap found, as text or as JSON. Help and version go to stdout.
@@ -93,7 +110,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     if std::env::args().any(|argument| argument == "--json") {
         let text = error.render().to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        return report(&format!("{what}; see `ca help`"), 2, true);
+        print(what, "", &json!({"code": 2, "what": what, "todo": "see `ca help`"}), true);
+        return ExitCode::from(2);
     }
     let _ = error.print();
     ExitCode::from(2)

@@ -197,6 +197,25 @@ impl AuthorityError {
         }
     }
 
+    /// What to do about it, for messages that only say what happened.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Csr(_) | Self::Key(_) => "make a new key and a new request",
+            Self::Domain(_) | Self::Mailbox(_) => "correct the name, nothing was changed",
+            Self::File(_) => "check the path, its permissions and the disk",
+            Self::Index(_) => "run `ca index rebuild`",
+            Self::Ledger(_) => "run `ca ledger verify`",
+            Self::Lint(_) => "change the request or the template, nothing was signed",
+            Self::Profile(_) => "correct the request, or choose another template",
+            Self::Serial(_) => "see `ca cert list`",
+            Self::Signing(_) => "try again with the right passphrase, nothing was changed",
+            Self::Template(_) => "mend the file, then check it with `ca template check`",
+            Self::Transition { .. } => "see `ca cert show`",
+            _ => "see `ca help`",
+        }
+    }
+
     pub(crate) fn der(what: &'static str) -> impl FnOnce(der::Error) -> Self {
         move |source| Self::Der { what, source }
     }

@@ -73,10 +73,10 @@ fn prepare(root: &Path) -> Result<()> {
         let _ = fs::remove_file(root.join(UNFINISHED));
         return Err(AuthorityError::HomeExists(root.display().to_string()));
     }
-    if !root.exists() {
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            ca_files::create_dir_all(parent, Mode::Private)?;
-        }
+    if !root.exists()
+        && let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty())
+    {
+        ca_files::create_dir_all(parent, Mode::Private)?;
     }
     create_private_dir(root)?;
     let marker = root.join(UNFINISHED);

@@ -213,13 +213,13 @@ fn refuse_authority_key(home: &Home, key: &CheckedKey) -> Result<()> {
 /// (S/MIME BR, section 6.1.1.3).
 fn refuse_reused_key(same_key: &[CertificateRecord], person: &str) -> Result<()> {
     for record in same_key {
-        if let RevocationState::Revoked { reason, .. } = record.state {
-            if reason.is_compromise() {
-                return Err(AuthorityError::KeyReuse(format!(
-                    "certificate {} with it was revoked for {reason}",
-                    record.serial
-                )));
-            }
+        if let RevocationState::Revoked { reason, .. } = record.state
+            && reason.is_compromise()
+        {
+            return Err(AuthorityError::KeyReuse(format!(
+                "certificate {} with it was revoked for {reason}",
+                record.serial
+            )));
         }
         if !record.person.eq_ignore_ascii_case(person) {
             return Err(AuthorityError::KeyReuse(format!(

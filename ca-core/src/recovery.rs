@@ -61,10 +61,11 @@ fn is_committed(ledger: &LedgerReader, name: &str, staging: &Path) -> Result<boo
             continue;
         }
         let detail = Detail::from_bytes(&ledger.detail(position)?);
-        if let Ok(Detail::AuthorityCreated { name: created, certificate, .. }) = detail {
-            if created == name && certificates.first() == Some(&from_base64(&certificate)?) {
-                return Ok(true);
-            }
+        if let Ok(Detail::AuthorityCreated { name: created, certificate, .. }) = detail
+            && created == name
+            && certificates.first() == Some(&from_base64(&certificate)?)
+        {
+            return Ok(true);
         }
     }
     Ok(false)

@@ -54,10 +54,10 @@ pub fn names(home: &Home) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&dir).map_err(io("read", &dir))? {
         let name = entry.map_err(io("read", &dir))?.file_name();
-        if let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) {
-            if !stem.starts_with('.') {
-                names.push(stem.to_owned());
-            }
+        if let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".yaml"))
+            && !stem.starts_with('.')
+        {
+            names.push(stem.to_owned());
         }
     }
     names.sort();
