@@ -174,7 +174,7 @@ pub fn lint(tbs: TbsCertificate, context: LintContext<'_>) -> Result<LintedTbs, 
         LintReport { findings: vec![Finding { lint, severity, source, what, client }] }
     })?;
     // What was encoded is linted, not what was meant.
-    let mut findings = inspect(&decoded, context);
+    let mut findings = inspect(&View::new(&decoded, context));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let claimed = |finding: &Finding| {
         context.conformance != Conformance::None && finding.source.starts_with(view::SMIME_BR)
@@ -186,12 +186,11 @@ pub fn lint(tbs: TbsCertificate, context: LintContext<'_>) -> Result<LintedTbs, 
 }
 
 /// Every finding about a certificate, in the order of the rules.
-fn inspect(tbs: &TbsCertificate, context: LintContext<'_>) -> Vec<Finding> {
-    let view = View::new(tbs, context);
-    let applicable = lints().filter(|lint| (lint.applies)(&view));
+fn inspect(view: &View<'_>) -> Vec<Finding> {
+    let applicable = lints().filter(|lint| (lint.applies)(view));
     applicable
         .flat_map(|lint| {
-            (lint.check)(&view).into_iter().map(|what| Finding {
+            (lint.check)(view).into_iter().map(|what| Finding {
                 lint: lint.id,
                 severity: lint.severity,
                 source: lint.source,

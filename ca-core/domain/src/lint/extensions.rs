@@ -9,7 +9,7 @@ use const_oid::db::rfc5280::{
 use const_oid::db::rfc5911::SMIME_CAPABILITIES;
 use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
 use der::asn1::{AnyRef, Null};
-use der::{Decode, Encode, Reader, SliceReader};
+use der::{Decode, Encode, Reader};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies,
@@ -99,7 +99,7 @@ fn encoding(view: &View<'_>) -> Vec<String> {
 /// SMIMECapabilities: a sequence of an identifier and optional parameters each
 /// (RFC 8551, section 2.5.2).
 fn capabilities(value: &[u8]) -> der::Result<()> {
-    let list = AnyRef::from_der(value)?.sequence(|list| {
+    AnyRef::from_der(value)?.sequence(|list| {
         while !list.is_finished() {
             list.sequence(|capability| {
                 let _: ObjectIdentifier = capability.decode()?;
@@ -110,8 +110,7 @@ fn capabilities(value: &[u8]) -> der::Result<()> {
             })?;
         }
         Ok(())
-    });
-    list.and_then(|()| SliceReader::new(value).map(|_| ()))
+    })
 }
 
 fn empty(view: &View<'_>) -> Vec<String> {
