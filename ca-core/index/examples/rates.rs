@@ -15,7 +15,8 @@ use ca_index::{
 };
 use sha2::{Digest, Sha256};
 
-const BATCH: u64 = 1_000;
+/// As when an index is built from the ledger.
+const BATCH: u64 = 128;
 const BATCHES_TO_FLUSH: u64 = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut index = open(&path)?;
     let start = Instant::now();
-    for first in (0..count).step_by(1_000) {
+    for first in (0..count).step_by(BATCH as usize) {
         let end = count.min(first + BATCH);
         let events = (first..end).map(event).collect::<Result<Vec<_>, _>>()?;
         index.apply_events(&events, Applied::partly(end))?;

@@ -9,9 +9,10 @@ use ca_ledger::{Checkpoint, Entry, LedgerReader};
 use crate::event::fingerprint;
 use crate::{Applied, Index, IndexError, SledIndex};
 
-/// Entries applied at once. A batch is in memory as a whole.
-const BATCH: u64 = 1_000;
-/// Batches between two flushes: sled's memory grows with what is not flushed.
+/// Entries applied at once. sled frees the pages that a batch replaces only after
+/// it: batches of 1,000 took 2.6 GB for 200,000 records, these take 0.3 GB.
+const BATCH: u64 = 128;
+/// Batches between two flushes: sled's memory also grows with what is not flushed.
 const BATCHES_TO_FLUSH: u64 = 8;
 
 /// Called with the number of entries applied and of all entries.

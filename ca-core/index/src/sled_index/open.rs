@@ -20,7 +20,7 @@ const OPENING: &str = "opening";
 const PREFIX: &str = "generation-";
 
 /// Octets of pages that sled keeps in memory.
-const CACHE: u64 = 64 << 20;
+const CACHE: u64 = 128 << 20;
 /// How long opening may take, and how many octets a second it may be slow.
 const OPEN_LIMIT: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 4 << 20;

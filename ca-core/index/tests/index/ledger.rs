@@ -93,13 +93,13 @@ fn a_missing_index_is_built_and_a_late_one_catches_up() {
 
 #[test]
 fn many_entries_are_built_in_batches() {
-    let home = Home::new(2_300);
+    let home = Home::new(300);
     let mut seen = Vec::new();
     let mut progress = |done, total| seen.push((done, total));
     let index =
         open_or_rebuild(&home.index(), &home.reader(), Duration::ZERO, "test", &mut |_| (), &mut progress)
             .unwrap();
-    assert_eq!(seen, [(1_000, 2_300), (2_000, 2_300), (2_300, 2_300)]);
+    assert_eq!(seen, [(128, 300), (256, 300), (300, 300)]);
     home.assert_right(&index);
 }
 
