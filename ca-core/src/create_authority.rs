@@ -31,6 +31,8 @@ pub struct CreateAuthority<'a> {
     pub days: Option<u32>,
     /// Encrypts its private key.
     pub passphrase: &'a Passphrase,
+    /// What a guess at the passphrase costs.
+    pub cost: KdfCost,
     /// Who does it.
     pub actor: &'a str,
 }
@@ -81,7 +83,7 @@ pub fn create_authority(
     let subject = Subject { input: request.subject, spki_der: key.public_key_der(), days: request.days };
     let certified = certify(request.template, &issuer, &subject, now)?;
     let chain = request.parent.map(|parent| parent.authority.full_chain()).unwrap_or_default();
-    let key_pem = key.to_encrypted_pem(request.passphrase, KdfCost::Interactive)?;
+    let key_pem = key.to_encrypted_pem(request.passphrase, request.cost)?;
 
     let mut writer = home.writer(wait)?;
     refuse_taken(home, request.name)?;

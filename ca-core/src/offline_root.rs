@@ -32,6 +32,8 @@ pub struct RequestAuthority<'a> {
     pub subject: &'a SubjectInput,
     /// Encrypts its private key.
     pub passphrase: &'a Passphrase,
+    /// What a guess at the passphrase costs.
+    pub cost: KdfCost,
 }
 
 /// Makes a key that stays here and a certification request that goes to the
@@ -52,7 +54,7 @@ pub fn request_authority(home: &Home, request: &RequestAuthority<'_>, wait: &Wai
     let csr = ca_signing::csr::create(&key, &subject)?;
     let pem = der::pem::encode_string("CERTIFICATE REQUEST", der::pem::LineEnding::LF, &csr)
         .map_err(|error| AuthorityError::Input(format!("cannot encode the request: {error}")))?;
-    let key_pem = key.to_encrypted_pem(request.passphrase, KdfCost::Interactive)?;
+    let key_pem = key.to_encrypted_pem(request.passphrase, request.cost)?;
 
     let _lock = home.lock(wait)?;
     refuse_taken(home, request.name)?;

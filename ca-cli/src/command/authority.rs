@@ -6,6 +6,7 @@ use ca_core::domain::profile::SubjectInput;
 use ca_core::export::{Format, export};
 use ca_core::issue::Output;
 use ca_core::offline_root::{self, RequestAuthority, SignAuthority};
+use ca_core::signing::KdfCost;
 use ca_core::{AuthorityKey, Home, templates};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
@@ -87,6 +88,7 @@ fn create(args: &CreateArgs, context: &Context) -> Result<()> {
         subject: &subject,
         days: args.days,
         passphrase: &passphrase,
+        cost: KdfCost::Interactive,
         actor: &context.actor(),
     };
     let now = context.now()?;
@@ -108,6 +110,7 @@ fn csr(args: &CsrArgs, context: &Context) -> Result<()> {
         key: args.key,
         subject: &subject(&args.subject)?,
         passphrase: &passphrase,
+        cost: KdfCost::Interactive,
     };
     let pem = context.waiting(|wait| offline_root::request_authority(&home, &request, wait))?;
     deliver(args.out.as_deref(), pem.as_bytes(), false)?;

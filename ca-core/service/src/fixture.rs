@@ -1,7 +1,9 @@
 //! A small authority with a ledger, for the tests of the daemons.
 //!
 //! It panics where a test would: it is compiled into tests only.
-#![allow(clippy::unwrap_used, reason = "a failing fixture is a failing test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing fixture is a failing test")]
+
+pub mod client;
 
 use std::path::{Path, PathBuf};
 
@@ -197,6 +199,17 @@ impl TestLedger {
         now: Timestamp,
     ) {
         self.append(EntryKind::Revoked, authority, serial, Some(reason), now);
+    }
+
+    /// The bytes of the ledger's checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> Vec<u8> {
+        std::fs::read(self.path().join("checkpoint")).unwrap()
+    }
+
+    /// Puts other bytes in the place of the checkpoint, as a thief would.
+    pub fn put_checkpoint(&self, bytes: &[u8]) {
+        write_atomic(&self.path().join("checkpoint"), bytes, Mode::Public).unwrap();
     }
 
     /// Signs the checkpoint anew.
