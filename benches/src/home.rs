@@ -103,6 +103,7 @@ impl Bench {
             subject: &subject,
             days: None,
             passphrase: &passphrase(),
+            cost: KdfCost::Interactive,
             actor: ACTOR,
         };
         create_authority(&self.home, &request, now()?, &wait())?;
