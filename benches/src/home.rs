@@ -10,7 +10,7 @@ use ca_core::domain::template::SubjectAttribute;
 use ca_core::domain::{KeyAlgorithm, Timestamp};
 use ca_core::files::{Mode, create_private_dir, write_atomic};
 use ca_core::init::{InitRequest, init};
-use ca_core::signing::{Passphrase, SoftwareKey};
+use ca_core::signing::{KdfCost, Passphrase, SoftwareKey};
 use ca_core::{Authority, AuthorityKey, Home, Wait, templates};
 
 use crate::{Result, fail};
