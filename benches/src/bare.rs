@@ -87,12 +87,12 @@ pub fn count(arguments: &[&str], scratch: &Path) -> Result<Syncs> {
     // PID fsync(3</path/of/file>) = 0
     for line in text.lines().filter(|line| line.contains("sync(")) {
         let path = line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(path, _)| path);
-        // A temporary file has another name by now: what is there and is a
-        // directory was one.
-        if path.is_some_and(|path| Path::new(path).is_dir()) {
-            syncs.directories += 1.0;
-        } else {
+        // Files are written under a temporary name, or are still there; what is
+        // neither is a directory, perhaps one that was removed since.
+        if path.is_some_and(|path| path.ends_with(".tmp") || Path::new(path).is_file()) {
             syncs.files += 1.0;
+        } else {
+            syncs.directories += 1.0;
         }
     }
     Ok(syncs)

@@ -28,7 +28,7 @@ impl Run {
     }
 }
 
-/// What GNU time says of a program.
+/// What a program has cost in time and memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// Wall-clock time.
@@ -88,7 +88,7 @@ impl Ca {
         Ok(Run { took: ended - began, ended, stdout: output.stdout })
     }
 
-    /// Runs `ca WORDS` under GNU time.
+    /// Runs `ca WORDS` under GNU time, which knows the memory of what it ran.
     ///
     /// # Errors
     /// It did not succeed, or `/usr/bin/time` is not there.
@@ -96,15 +96,13 @@ impl Ca {
         let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
         let inner = self.command(&words);
         let mut outer = Command::new("/usr/bin/time");
-        outer.args(["-f", "%e %M", "--"]).arg(inner.get_program()).args(inner.get_args());
+        outer.args(["-f", "%M", "--"]).arg(inner.get_program()).args(inner.get_args());
+        let began = Instant::now();
         let output = outer.stdin(Stdio::null()).output()?;
+        let took = began.elapsed();
         let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().last().unwrap_or_default();
-        let numbers: Vec<f64> = last.split(' ').filter_map(|word| word.parse().ok()).collect();
-        match numbers.as_slice() {
-            [took, kib] if output.status.success() => {
-                Ok(Cost { took: Duration::from_secs_f64(*took), peak_mib: kib / 1024.0 })
-            }
+        match said.lines().last().unwrap_or_default().parse::<f64>() {
+            Ok(kib) if output.status.success() => Ok(Cost { took, peak_mib: kib / 1024.0 }),
             _ => Err(fail(format!("ca {words:?} ended with {}: {said}", output.status))),
         }
     }

@@ -67,10 +67,10 @@ impl Sample {
         Self(self.0.iter().map(|one| one / count as f64).collect())
     }
 
-    /// Median and range of a ratio, as text.
+    /// Median of a ratio, and between what eight of ten rounds are, as text.
     #[must_use]
     pub fn spread(&self) -> String {
-        format!("{:.2} ({:.2} to {:.2})", self.median(), self.quantile(0.0), self.quantile(1.0))
+        format!("{:.2} ({:.2} to {:.2})", self.median(), self.quantile(0.1), self.quantile(0.9))
     }
 }
 

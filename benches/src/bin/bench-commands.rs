@@ -97,7 +97,7 @@ fn run(cli: &Cli) -> Result<()> {
             ]
         })
         .collect();
-    let head = ["", "ratio (range)", &names[0], &names[1], "slowest"];
+    let head = ["", "ratio (8 of 10 rounds)", &names[0], &names[1], "slowest"];
     print(
         &format!("Commands at {} and {} entries, {rounds} rounds, median", names[0], names[1]),
         &head,
