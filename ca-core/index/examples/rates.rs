@@ -10,9 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, SpkiHash, Timestamp};
-use ca_index::{
-    Applied, CertificateKind, CertificateRecord, Change, Event, Filter, Index, SledIndex, StateFilter,
-};
+use ca_index::{Applied, CertificateRecord, Change, Event, Filter, Index, SledIndex, StateFilter};
 use sha2::{Digest, Sha256};
 
 /// As when an index is built from the ledger.
@@ -94,7 +92,6 @@ fn event(position: u64) -> Result<Event, Box<dyn Error>> {
     let not_before = now().saturating_sub(position % 1_000 * 86_400);
     let record = CertificateRecord {
         position,
-        kind: CertificateKind::EndEntity,
         authority: KeyIdentifier([(position % 3) as u8; 20]),
         serial: serial(position)?,
         template: format!("smime-{}", position % 5),

@@ -6,7 +6,7 @@ use ca_domain::{Detail, KeyIdentifier, ReasonCode, RevocationState, SerialNumber
 use ca_ledger::{Entry, EntryKind};
 use sha2::{Digest, Sha256};
 
-use crate::{AuthorityRecord, CertificateKind, CertificateRecord, IndexError};
+use crate::{AuthorityRecord, CertificateRecord, IndexError};
 
 mod certificate;
 
@@ -30,8 +30,9 @@ pub struct Event {
 pub enum Change {
     /// Nothing.
     None,
-    /// An authority and its own certificate are known from now on.
-    Authority(AuthorityRecord, Box<CertificateRecord>),
+    /// An authority is known from now on. Its certificate is recorded where it
+    /// was issued, if that was here.
+    Authority(AuthorityRecord),
     /// A certificate is known from now on.
     Certificate(Box<CertificateRecord>),
     /// The state of a certificate changes.
@@ -62,16 +63,13 @@ impl Event {
 
 fn change(position: u64, entry: &Entry, detail: &Detail) -> Result<Change, String> {
     match (entry.kind, detail) {
-        (EntryKind::AuthorityCreated, Detail::AuthorityCreated { name, certificate, template, .. }) => {
-            let read = read(certificate, entry)?;
-            let key_id = read.key_id;
-            let record = record(position, entry, read, CertificateKind::Authority, template, name);
-            let authority = AuthorityRecord { name: name.clone(), position, key_id };
-            Ok(Change::Authority(authority, Box::new(record)))
+        (EntryKind::AuthorityCreated, Detail::AuthorityCreated { name, certificate, .. }) => {
+            let key_id = read(certificate, entry)?.key_id;
+            Ok(Change::Authority(AuthorityRecord { name: name.clone(), position, key_id }))
         }
         (EntryKind::CertificateIssued, Detail::CertificateIssued { certificate, template, person, .. }) => {
             let read = read(certificate, entry)?;
-            let record = record(position, entry, read, CertificateKind::EndEntity, template, person);
+            let record = record(position, entry, read, template, person);
             Ok(Change::Certificate(Box::new(record)))
         }
         (EntryKind::Revoked, Detail::StatusChanged { .. }) => {
@@ -107,13 +105,11 @@ fn record(
     position: u64,
     entry: &Entry,
     read: certificate::Read,
-    kind: CertificateKind,
     template: &str,
     person: &str,
 ) -> CertificateRecord {
     CertificateRecord {
         position,
-        kind,
         authority: entry.authority,
         serial: read.serial,
         template: template.to_owned(),

@@ -2,7 +2,7 @@
 
 use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, SpkiHash, Timestamp};
 
-use crate::{CertificateKind, CertificateRecord};
+use crate::CertificateRecord;
 
 /// A state to select by. Expiry is judged at the time of the query.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -39,8 +39,6 @@ pub struct Filter {
     pub serial: Option<SerialNumber>,
     /// The hash of its public key.
     pub key: Option<SpkiHash>,
-    /// Whose it is.
-    pub kind: Option<CertificateKind>,
 }
 
 /// The condition by which records are found; the others only sift.
@@ -109,7 +107,6 @@ impl Filter {
             && self.serial.is_none_or(|serial| record.serial == serial)
             && self.key.is_none_or(|key| record.key == key)
             && self.authority.is_none_or(|authority| record.authority == authority)
-            && self.kind.is_none_or(|kind| record.kind == kind)
             && self.template.as_ref().is_none_or(|template| record.template == *template)
             && self.mailbox.as_ref().is_none_or(|mailbox| {
                 let key = crate::lookup_key(mailbox);

@@ -28,7 +28,7 @@ pub use filter::{Filter, StateFilter};
 pub use memory::MemoryIndex;
 pub use names::lookup_key;
 pub use rebuild::{catch_up, open_or_rebuild, query_or_rebuild, rebuild};
-pub use record::{Applied, AuthorityRecord, CertificateKind, CertificateRecord, Counts};
+pub use record::{Applied, AuthorityRecord, CertificateRecord, Counts};
 pub use sled_index::SledIndex;
 
 /// What is called with each record of an answer; `Break` ends the query.

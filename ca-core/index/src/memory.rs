@@ -50,7 +50,7 @@ impl Index for MemoryIndex {
     fn apply_events(&mut self, events: &[Event], applied: Applied) -> Result<(), IndexError> {
         let plan = Plan::of(events, self.applied, self.fingerprint, applied, &mut |authority, serial| {
             let known = self.at(self.by_serial.get(&serial));
-            Ok(known.into_iter().filter(|record| record.authority == *authority).cloned().collect())
+            Ok(known.into_iter().find(|record| record.authority == *authority).cloned())
         })?;
         for (position, (_, record)) in plan.records {
             self.by_serial.entry(record.serial).or_default().insert(position);

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ca_domain::{KeyIdentifier, SerialNumber};
 
-use crate::{
-    Applied, AuthorityRecord, CertificateKind, CertificateRecord, Change, Event, Fingerprint, IndexError,
-};
+use crate::{Applied, AuthorityRecord, CertificateRecord, Change, Event, Fingerprint, IndexError};
 
 /// The changes of a whole batch, each record once.
 #[derive(Debug, Default)]
@@ -20,12 +18,12 @@ pub(crate) struct Plan {
     /// Of the last entry.
     pub(crate) fingerprint: Option<Fingerprint>,
     /// Positions of new or changed records by issuer and serial.
-    touched: HashMap<(KeyIdentifier, SerialNumber), Vec<u64>>,
+    touched: HashMap<(KeyIdentifier, SerialNumber), u64>,
 }
 
-/// Finds the stored certificates of an issuer and serial.
+/// Finds the stored certificate of an issuer and serial.
 pub(crate) type Find<'a> =
-    dyn FnMut(&KeyIdentifier, SerialNumber) -> Result<Vec<CertificateRecord>, IndexError> + 'a;
+    dyn FnMut(&KeyIdentifier, SerialNumber) -> Result<Option<CertificateRecord>, IndexError> + 'a;
 
 impl Plan {
     /// Plans a batch on top of an index that holds `before`.
@@ -69,23 +67,21 @@ impl Plan {
     fn add(&mut self, event: &Event, find: &mut Find<'_>) -> Result<(), IndexError> {
         match &event.change {
             Change::None => Ok(()),
-            Change::Authority(authority, record) => {
+            Change::Authority(authority) => {
+                // The latest of a name counts: an authority may be imported again.
                 self.authorities.insert(authority.name.clone(), authority.clone());
-                self.insert(event.position, record, find)
+                Ok(())
             }
             Change::Certificate(record) => self.insert(event.position, record, find),
             Change::State { authority, serial, transition, at } => {
-                let known = self.find(authority, *serial, find)?;
-                if known.is_empty() {
+                let record = self.find(authority, *serial, find)?.ok_or_else(|| {
                     let what = format!("authority {authority} never issued the serial {serial}");
-                    return Err(IndexError::inconsistent(event.position, what));
-                }
-                for record in known {
-                    let state = record.state.apply(*transition, *at).map_err(|error| {
-                        IndexError::inconsistent(event.position, format!("certificate {serial} is {error}"))
-                    })?;
-                    self.put(CertificateRecord { state, ..record.clone() }, Some(record));
-                }
+                    IndexError::inconsistent(event.position, what)
+                })?;
+                let state = record.state.apply(*transition, *at).map_err(|error| {
+                    IndexError::inconsistent(event.position, format!("certificate {serial} is {error}"))
+                })?;
+                self.put(CertificateRecord { state, ..record.clone() }, Some(record));
                 Ok(())
             }
         }
@@ -97,44 +93,31 @@ impl Plan {
         record: &CertificateRecord,
         find: &mut Find<'_>,
     ) -> Result<(), IndexError> {
-        let mut record = CertificateRecord { position, ..record.clone() };
-        let known = self.find(&record.authority, record.serial, find)?;
-        // An authority may be imported again, under another name or with the same certificate.
-        let same_authority = |other: &CertificateRecord| {
-            other.kind == CertificateKind::Authority
-                && record.kind == CertificateKind::Authority
-                && other.key == record.key
-        };
-        if let Some(other) = known.iter().find(|other| !same_authority(other)) {
+        let record = CertificateRecord { position, ..record.clone() };
+        if let Some(other) = self.find(&record.authority, record.serial, find)? {
             let what = format!("the serial {} was issued before, by entry {}", record.serial, other.position);
             return Err(IndexError::inconsistent(position, what));
-        }
-        if let Some(other) = known.first() {
-            record.state = other.state;
         }
         self.put(record, None);
         Ok(())
     }
 
-    /// The certificates of an issuer and serial as the batch has left them so far.
+    /// The certificate of an issuer and serial as the batch has left it so far.
     fn find(
         &self,
         authority: &KeyIdentifier,
         serial: SerialNumber,
         find: &mut Find<'_>,
-    ) -> Result<Vec<CertificateRecord>, IndexError> {
-        let mut found: BTreeMap<u64, CertificateRecord> =
-            find(authority, serial)?.into_iter().map(|record| (record.position, record)).collect();
-        for position in self.touched.get(&(*authority, serial)).into_iter().flatten() {
-            if let Some((_, record)) = self.records.get(position) {
-                found.insert(*position, record.clone());
-            }
+    ) -> Result<Option<CertificateRecord>, IndexError> {
+        let touched = self.touched.get(&(*authority, serial));
+        match touched.and_then(|position| self.records.get(position)) {
+            Some((_, record)) => Ok(Some(record.clone())),
+            None => find(authority, serial),
         }
-        Ok(found.into_values().collect())
     }
 
     fn put(&mut self, record: CertificateRecord, before: Option<CertificateRecord>) {
-        self.touched.entry((record.authority, record.serial)).or_default().push(record.position);
+        self.touched.insert((record.authority, record.serial), record.position);
         match self.records.get_mut(&record.position) {
             // What was stored before the batch stays the record before.
             Some((_, after)) => *after = record,

@@ -28,30 +28,19 @@ impl Applied {
     }
 }
 
-/// Whose certificate it is.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum CertificateKind {
-    /// An authority's own, created or imported here.
-    Authority,
-    /// A person's, server's or responder's, issued by an authority of ours.
-    EndEntity,
-}
-
-/// One certificate of the ledger. The certificate itself is in the ledger's
-/// details, at `position`.
+/// One certificate that an authority of the home issued, a subordinate's among
+/// them. The certificate itself is in the ledger's details, at `position`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateRecord {
     /// The position of its entry in the ledger.
     pub position: u64,
-    /// Whose it is.
-    pub kind: CertificateKind,
     /// The key identifier of the issuing authority.
     pub authority: KeyIdentifier,
     /// The serial number, unique for one authority.
     pub serial: SerialNumber,
-    /// The template's name; empty for an imported authority.
+    /// The template's name.
     pub template: String,
-    /// The primary mailbox or host name; an authority's name.
+    /// The primary mailbox or host name; of an authority, its name or common name.
     pub person: String,
     /// The mailboxes of subjectAltName: rfc822Name and SmtpUTF8Mailbox (RFC 9598).
     pub mailboxes: Vec<String>,
@@ -96,7 +85,7 @@ pub struct AuthorityRecord {
     pub key_id: KeyIdentifier,
 }
 
-/// How many certificates there are, authorities' own included.
+/// How many certificates there are.
 ///
 /// `good`, `held`, `revoked` and `expired` add up to `total`: a certificate that
 /// has expired is counted as such only if it was neither held nor revoked.

@@ -6,7 +6,7 @@ use ca_domain::{KeyIdentifier, ReasonCode, RevocationState, SerialNumber, SpkiHa
 use sha2::{Digest, Sha256};
 
 use super::layout;
-use crate::{Applied, AuthorityRecord, CertificateKind, CertificateRecord, Fingerprint};
+use crate::{Applied, AuthorityRecord, CertificateRecord, Fingerprint};
 
 /// Octets of the checksum before each value.
 const CHECKSUM: usize = 8;
@@ -103,7 +103,6 @@ impl Meta {
 /// The body of a record; `template` and `authority` are their numbers.
 pub(super) fn encode_record(record: &CertificateRecord, template: u32, authority: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
-    out.push(u8::from(record.kind == CertificateKind::Authority));
     match record.state {
         RevocationState::Good => out.push(0),
         RevocationState::Held { at } => {
@@ -145,11 +144,6 @@ pub(super) fn encode_record(record: &CertificateRecord, template: u32, authority
 /// names are for the caller to fill in.
 pub(super) fn decode_record(position: u64, body: &[u8]) -> Option<(CertificateRecord, u32, u32)> {
     let mut input = Input(body);
-    let kind = match input.octet()? {
-        0 => CertificateKind::EndEntity,
-        1 => CertificateKind::Authority,
-        _ => return None,
-    };
     let state = match input.octet()? {
         0 => RevocationState::Good,
         1 => RevocationState::Held { at: input.time()? },
@@ -175,7 +169,6 @@ pub(super) fn decode_record(position: u64, body: &[u8]) -> Option<(CertificateRe
     };
     let record = CertificateRecord {
         position,
-        kind,
         authority: KeyIdentifier([0; 20]),
         serial,
         template: String::new(),

@@ -21,7 +21,7 @@ use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, SpkiHash, Timestam
 use crate::CertificateRecord;
 
 /// Number of this layout and of the values' encoding. Any other is rebuilt.
-pub(super) const FORMAT: u16 = 1;
+pub(super) const FORMAT: u16 = 2;
 
 pub(super) const META: &[u8] = b"M";
 pub(super) const RECORDS: &[u8] = b"R";

@@ -7,9 +7,7 @@ use std::time::Duration;
 use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, SpkiHash, Timestamp};
 
 use super::{SledIndex, stamp};
-use crate::{
-    Applied, CertificateKind, CertificateRecord, Change, Event, Filter, Index, IndexError, MemoryIndex,
-};
+use crate::{Applied, CertificateRecord, Change, Event, Filter, Index, IndexError, MemoryIndex};
 
 const BATCHES: u64 = 8;
 const IN_A_BATCH: u64 = 10;
@@ -23,7 +21,6 @@ fn apply(index: &mut dyn Index, batch: u64) {
         let mailbox = format!("person.{position}@example.test");
         let record = CertificateRecord {
             position,
-            kind: CertificateKind::EndEntity,
             authority: KeyIdentifier([1; 20]),
             serial: SerialNumber::from_be_bytes(&(position + 1).to_be_bytes()).unwrap(),
             template: "mailbox".into(),

@@ -132,14 +132,14 @@ impl Store {
             .ok_or_else(|| self.corrupt(format!("the record of entry {position} is missing")))
     }
 
-    /// The certificates of an issuer and serial: one, but for an authority imported twice.
+    /// The certificate of an issuer and serial.
     pub(super) fn by_issuer_and_serial(
         &self,
         authority: &KeyIdentifier,
         serial: SerialNumber,
-    ) -> Result<Vec<CertificateRecord>, IndexError> {
+    ) -> Result<Option<CertificateRecord>, IndexError> {
         let prefix = layout::by_serial(serial);
-        let mut found = Vec::new();
+        let mut found = None;
         self.scan_prefix(&prefix, &mut |key, _| {
             let position = layout::position_after(&prefix, key)
                 .ok_or_else(|| self.corrupt("a key by serial is not readable"))?;
@@ -147,10 +147,11 @@ impl Store {
             if record.serial != serial {
                 return Err(self.corrupt(format!("entry {position} has another serial than its key")));
             }
-            if record.authority == *authority {
-                found.push(record);
+            if record.authority != *authority {
+                return Ok(ControlFlow::Continue(()));
             }
-            Ok(ControlFlow::Continue(()))
+            found = Some(record);
+            Ok(ControlFlow::Break(()))
         })?;
         Ok(found)
     }

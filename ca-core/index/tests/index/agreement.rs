@@ -1,9 +1,7 @@
 //! Both kinds of index give the same answers over random histories.
 
 use ca_domain::{KeyIdentifier, ReasonCode, RevocationState, SpkiHash, Transition};
-use ca_index::{
-    Applied, CertificateKind, CertificateRecord, Change, Filter, Index, MemoryIndex, StateFilter,
-};
+use ca_index::{Applied, CertificateRecord, Change, Filter, Index, MemoryIndex, StateFilter};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -18,7 +16,6 @@ fn record() -> impl Strategy<Value = CertificateRecord> {
     (0..2_u8, 0..12_u64, 0..3_u8, names(), names(), 0..3_u8, 0..5_u64, 0..NAMES.len()).prop_map(
         |(issuer, number, template, mailboxes, dns_names, key, days, person)| CertificateRecord {
             position: 0,
-            kind: CertificateKind::EndEntity,
             authority: authority(issuer),
             serial: serial(number),
             template: format!("t{template}"),
@@ -47,7 +44,7 @@ fn transition() -> impl Strategy<Value = Transition> {
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         1 => Just(Change::None),
-        1 => (record(), 0..3_u8).prop_map(|(record, name)| created(&format!("authority{name}"), record)),
+        1 => (0..3_u8, 0..3_u8).prop_map(|(name, key)| created(&format!("authority{name}"), authority(key))),
         6 => record().prop_map(issued),
         6 => (record(), transition(), 20..60_u64).prop_map(|(record, transition, time)| {
             changed(&record, transition, at(time))
@@ -71,19 +68,15 @@ fn filter() -> impl Strategy<Value = Filter> {
         of(0..700_u64),
         (rarely, 0..12_u64),
         (rarely, 0..4_u8),
-        of(prop::sample::select(vec![CertificateKind::Authority, CertificateKind::EndEntity])),
     )
-        .prop_map(|(name, template, issuer, state, before, (by_serial, number), (by_key, key), kind)| {
-            Filter {
-                mailbox: name.map(str::to_uppercase),
-                template: template.map(|template| format!("t{template}")),
-                authority: issuer.map(|issuer| KeyIdentifier([issuer; 20])),
-                state,
-                expiring_before: before.map(at),
-                serial: by_serial.then(|| serial(number)),
-                key: by_key.then_some(SpkiHash([key; 32])),
-                kind,
-            }
+        .prop_map(|(name, template, issuer, state, before, (by_serial, number), (by_key, key))| Filter {
+            mailbox: name.map(str::to_uppercase),
+            template: template.map(|template| format!("t{template}")),
+            authority: issuer.map(|issuer| KeyIdentifier([issuer; 20])),
+            state,
+            expiring_before: before.map(at),
+            serial: by_serial.then(|| serial(number)),
+            key: by_key.then_some(SpkiHash([key; 32])),
         })
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use ca_domain::{ReasonCode, RevocationState, SpkiHash, Timestamp, Transition};
-use ca_index::{Applied, CertificateKind, CertificateRecord, Change, Filter, Index, IndexError, StateFilter};
+use ca_index::{Applied, CertificateRecord, Change, Filter, Index, IndexError, StateFilter};
 
 use crate::support::{add, at, authority, changed, created, events, issued, record, revoke, serial};
 
@@ -38,6 +38,7 @@ conformance!(
     conditions_are_joined,
     limit_and_break_end_a_query,
     authorities_are_known_by_name,
+    an_authoritys_certificate_is_recorded_where_it_was_issued,
     counts_add_up,
     the_end_of_time_is_a_time,
 );
@@ -73,10 +74,11 @@ fn records_come_back_whole(index: &mut dyn Index) {
     add(index, vec![Change::None, issued(whole.clone())]);
     assert_eq!(index.by_position(0).unwrap(), None);
     assert_eq!(index.by_position(1).unwrap(), Some(whole.clone()));
-    assert_eq!(index.by_serial(serial(1)).unwrap(), [whole.clone()]);
-    assert_eq!(index.by_key(SpkiHash([1; 32])).unwrap(), [whole.clone()]);
+    let only = [whole];
+    assert_eq!(index.by_serial(serial(1)).unwrap(), only);
+    assert_eq!(index.by_key(SpkiHash([1; 32])).unwrap(), only);
     for name in ["a@example.test", "ÄNNE@example.test", "MAIL.example.test", "somebody else"] {
-        assert_eq!(index.by_mailbox(name).unwrap(), [whole.clone()], "{name}");
+        assert_eq!(index.by_mailbox(name).unwrap(), only, "{name}");
     }
     let mut other_half = [1; 32];
     other_half[31] = 2;
@@ -281,22 +283,34 @@ fn limit_and_break_end_a_query(index: &mut dyn Index) {
 }
 
 fn authorities_are_known_by_name(index: &mut dyn Index) {
-    let root = CertificateRecord { template: "root".into(), ..record(1) };
-    add(index, vec![created("root", root.clone()), created("issuing", record(2)), issued(record(3))]);
+    add(index, vec![created("root", authority(4)), created("issuing", authority(7)), issued(record(3))]);
     let found = index.authority("root").unwrap().unwrap();
     assert_eq!((found.position, found.key_id), (0, authority(4)));
     assert_eq!(index.authority("Root").unwrap(), None);
-    // The same certificate is imported again.
-    add(index, vec![created("root", root.clone())]);
+    // It is imported again.
+    add(index, vec![created("root", authority(4))]);
     assert_eq!(index.authority("root").unwrap().unwrap().position, 3);
     let names: Vec<_> = index.authorities().unwrap().into_iter().map(|authority| authority.name).collect();
     assert_eq!(names, ["issuing", "root"]);
-    let kind = |kind| Filter { kind: Some(kind), ..Filter::default() };
-    assert_eq!(positions(index, &kind(CertificateKind::Authority), 0), [0, 1, 3]);
-    assert_eq!(positions(index, &kind(CertificateKind::EndEntity), 0), [2]);
-    // A revocation is for both records of it.
-    add(index, vec![changed(&root, revoke(ReasonCode::CaCompromise), at(5))]);
-    assert_eq!(positions(index, &by_state(StateFilter::Revoked), 0), [0, 3]);
+}
+
+fn an_authoritys_certificate_is_recorded_where_it_was_issued(index: &mut dyn Index) {
+    let subordinate = CertificateRecord { authority: authority(1), ..record(1) };
+    add(
+        index,
+        vec![created("root", authority(1)), issued(subordinate.clone()), created("issuing", authority(2))],
+    );
+    assert_eq!(positions(index, &Filter::default(), 0), [1]);
+    assert_eq!((index.by_position(0).unwrap(), index.by_position(2).unwrap()), (None, None));
+    assert_eq!(index.by_serial(subordinate.serial).unwrap().len(), 1);
+    assert_eq!(index.counts(at(0)).unwrap().total, 1);
+    add(index, vec![changed(&subordinate, revoke(ReasonCode::CaCompromise), at(5))]);
+    assert_eq!(positions(index, &by_state(StateFilter::Revoked), 0), [1]);
+    // The key of the new authority issued nothing yet.
+    let stranger = CertificateRecord { authority: authority(2), ..subordinate };
+    let change = changed(&stranger, revoke(ReasonCode::CaCompromise), at(6));
+    let error = index.apply_events(&events(4, vec![change]), Applied::partly(5)).unwrap_err();
+    assert!(matches!(error, IndexError::Inconsistent { position: 4, .. }), "{error}");
 }
 
 fn counts_add_up(index: &mut dyn Index) {
@@ -307,7 +321,7 @@ fn counts_add_up(index: &mut dyn Index) {
     assert_eq!((counts.total, counts.held, counts.revoked), (14, 1, 1));
     // 0, 7, 1 and 8 end by 2100; 0 is held and 1 revoked.
     assert_eq!((counts.expired, counts.good), (2, 10));
-    assert_eq!(counts.by_template.into_iter().map(|(_, count)| count).collect::<Vec<_>>(), [5, 5, 4]);
+    assert_eq!(counts.by_template.into_values().collect::<Vec<_>>(), [5, 5, 4]);
 }
 
 fn the_end_of_time_is_a_time(index: &mut dyn Index) {

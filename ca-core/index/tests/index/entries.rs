@@ -1,7 +1,7 @@
 //! Entries and details become what the index holds.
 
 use ca_domain::{Detail, KeyIdentifier, RevocationState, SpkiHash};
-use ca_index::{Applied, CertificateKind, Index, IndexError, MemoryIndex};
+use ca_index::{Applied, Filter, Index, IndexError, MemoryIndex};
 use ca_ledger::{EntryKind, NewEntry};
 use der::Encode;
 use x509_cert::Certificate;
@@ -10,7 +10,9 @@ use x509_cert::der::Decode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::{at, authority, certificate, dns, issuance, rfc822, serial, smtp_utf8, status};
+use crate::support::{
+    at, authority, certificate, creation, dns, issuance, rfc822, serial, smtp_utf8, status,
+};
 
 fn apply(index: &mut MemoryIndex, entries: Vec<NewEntry>) -> Result<(), IndexError> {
     let first = index.applied().unwrap().size;
@@ -53,31 +55,33 @@ fn a_certificate_is_read() {
     assert_eq!(record.dns_names, ["mail.example.test"]);
     assert_eq!((record.not_before, record.not_after), (at(1_000), at(2_000)));
     assert_eq!((record.authority, record.serial), (authority(1), serial(1)));
-    assert_eq!((record.kind, record.state), (CertificateKind::EndEntity, RevocationState::Good));
+    assert_eq!(record.state, RevocationState::Good);
     let spki = Certificate::from_der(&der).unwrap().tbs_certificate.subject_public_key_info.to_der().unwrap();
     assert_eq!(record.key, SpkiHash::of_der(&spki));
 }
 
 #[test]
 fn an_authority_has_the_identifier_of_its_own_key() {
-    let entry = issuance(1, "a@example.test");
-    let detail = Detail::AuthorityCreated {
-        name: "issuing".into(),
-        certificate: STANDARD.encode(certificate(serial(1), b"a key", vec![])),
-        template: "issuing-ca".into(),
-        template_hash: String::new(),
-        actor: "tester".into(),
-    };
-    let entry = NewEntry { kind: EntryKind::AuthorityCreated, detail: detail.to_bytes().unwrap(), ..entry };
     let mut index = MemoryIndex::new();
-    apply(&mut index, vec![entry]).unwrap();
+    apply(&mut index, vec![creation(1, "issuing", b"a key")]).unwrap();
     let known = index.authority("issuing").unwrap().unwrap();
     assert_eq!((known.name.as_str(), known.position), ("issuing", 0));
     // SHA-1 of the octets of the subjectPublicKey.
     assert_eq!(Some(known.key_id), KeyIdentifier::parse("c0c633ea507118a55f3193db0e83afbdd3faa662"));
-    let record = index.by_position(0).unwrap().unwrap();
-    assert_eq!((record.kind, record.person.as_str()), (CertificateKind::Authority, "issuing"));
-    assert_eq!(record.authority, authority(1));
+}
+
+#[test]
+fn an_authority_made_here_has_one_record_that_of_its_issuance() {
+    let issued = with_certificate(&certificate(serial(1), b"a key", vec![]));
+    let mut index = MemoryIndex::new();
+    apply(&mut index, vec![issued, creation(1, "issuing", b"a key")]).unwrap();
+    let found = index.by_serial(serial(1)).unwrap();
+    assert_eq!(found.iter().map(|record| record.position).collect::<Vec<_>>(), [0]);
+    assert_eq!(found[0].authority, authority(1));
+    assert_eq!(index.select(&Filter::default(), at(0), None).unwrap(), found);
+    assert_eq!(index.authority("issuing").unwrap().unwrap().position, 1);
+    apply(&mut index, vec![status(EntryKind::Revoked, 1, 1_100)]).unwrap();
+    assert!(index.by_serial(serial(1)).unwrap()[0].state.is_revoked_or_held());
 }
 
 #[test]

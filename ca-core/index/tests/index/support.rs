@@ -9,16 +9,14 @@ use ca_domain::{
     Detail, KeyIdentifier, KeyOrigin, ReasonCode, RevocationState, SerialNumber, SpkiHash, Timestamp,
     Transition,
 };
-use ca_index::{
-    Applied, AuthorityRecord, CertificateKind, CertificateRecord, Change, Event, Index, SledIndex,
-};
+use ca_index::{Applied, AuthorityRecord, CertificateRecord, Change, Event, Index, SledIndex};
 use ca_ledger::{EntryKind, NewEntry};
-use der::Encode;
 use der::asn1::{Any, BitString, Ia5String, ObjectIdentifier, OctetString, Utf8StringRef};
+use der::{Decode, Encode};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::{GeneralName, OtherName};
-use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
 use x509_cert::time::Validity;
 use x509_cert::{Certificate, TbsCertificate, Version};
 
@@ -43,7 +41,6 @@ pub(crate) fn record(number: u64) -> CertificateRecord {
     let mailbox = format!("Person.{number}@example.test");
     CertificateRecord {
         position: 0,
-        kind: CertificateKind::EndEntity,
         authority: authority((number % 2) as u8),
         serial: serial(number),
         template: format!("template-{}", number % 3),
@@ -61,9 +58,8 @@ pub(crate) fn issued(record: CertificateRecord) -> Change {
     Change::Certificate(Box::new(record))
 }
 
-pub(crate) fn created(name: &str, record: CertificateRecord) -> Change {
-    let authority = AuthorityRecord { name: name.into(), position: 0, key_id: authority(name.len() as u8) };
-    Change::Authority(authority, Box::new(CertificateRecord { kind: CertificateKind::Authority, ..record }))
+pub(crate) fn created(name: &str, key_id: KeyIdentifier) -> Change {
+    Change::Authority(AuthorityRecord { name: name.into(), position: 0, key_id })
 }
 
 pub(crate) fn changed(record: &CertificateRecord, transition: Transition, at: Timestamp) -> Change {
@@ -80,10 +76,7 @@ pub(crate) fn events(first: u64, changes: Vec<Change>) -> Vec<Event> {
         .zip(changes)
         .map(|(position, mut change)| {
             match &mut change {
-                Change::Authority(authority, record) => {
-                    authority.position = position;
-                    record.position = position;
-                }
+                Change::Authority(authority) => authority.position = position,
                 Change::Certificate(record) => record.position = position,
                 _ => {}
             }
@@ -166,6 +159,27 @@ pub(crate) fn issuance(number: u64, mailbox: &str) -> NewEntry {
         reason: None,
         invalidity_date: None,
         detail: detail.to_bytes().unwrap(),
+    }
+}
+
+/// The creation of an authority whose certificate has the serial of `number`, as
+/// it is appended to a ledger: under the identifier of its own key.
+pub(crate) fn creation(number: u64, name: &str, key: &[u8]) -> NewEntry {
+    let der = certificate(serial(number), key, vec![]);
+    let spki = Certificate::from_der(&der).unwrap().tbs_certificate.subject_public_key_info.to_der().unwrap();
+    let key_id = KeyIdentifier::of_spki(&SubjectPublicKeyInfoRef::from_der(&spki).unwrap());
+    let detail = Detail::AuthorityCreated {
+        name: name.into(),
+        certificate: STANDARD.encode(der),
+        template: "issuing-ca".into(),
+        template_hash: String::new(),
+        actor: "tester".into(),
+    };
+    NewEntry {
+        kind: EntryKind::AuthorityCreated,
+        authority: key_id,
+        detail: detail.to_bytes().unwrap(),
+        ..issuance(number, name)
     }
 }
 
