@@ -176,6 +176,13 @@ def prime(size):
     return next_prime(secrets.randbits(size) | 3 << (size - 2))
 
 
+def of_size(size, make):
+    """Primes whose product has exactly this many bits."""
+    while math.prod(primes := make()).bit_length() != size:
+        pass
+    return primes
+
+
 def roca_prime(size):
     """A prime as the Infineon library made them (CVE-2017-15361)."""
     base = math.prod(SMALL[:126])
@@ -256,15 +263,15 @@ def collection():
     # RSA keys.
     p, q = prime(1024), prime(1024)
     yield "rsa-exponent-1", by(RsaKey([p, q], 1))
-    yield "rsa-exponent-3", by(RsaKey([next(r for r in iter(lambda: prime(1024), 0) if r % 3 == 2) for _ in "pq"], 3))
+    yield "rsa-exponent-3", by(RsaKey([next(r for r in iter(lambda: prime(1024), 0) if r % 3 == 2) for _ in range(2)], 3))
     yield "rsa-exponent-even", by(RsaKey([p, q], 65538))
     yield "rsa-exponent-huge", by(RsaKey([p, q], (1 << 300) + 1))
     yield "rsa-1024", by(RsaKey([prime(512), prime(512)]))
-    yield "rsa-2047", by(RsaKey([next(r for r in iter(lambda: next_prime(secrets.randbits(1023) | 3 << 1021), 0)), prime(1024)]))
+    yield "rsa-2047", by(RsaKey(of_size(2047, lambda: [prime(1023), prime(1024)])))
     yield "rsa-roca", by(RsaKey([roca_prime(1024), roca_prime(1024)]))
     yield "rsa-close-primes", by(RsaKey([p, next_prime(p + 2)]))
-    yield "rsa-small-factor", by(RsaKey([743, prime(1024), prime(1024)]))
-    yield "rsa-even-modulus", by(RsaKey([2, prime(1024), prime(1023)]))
+    yield "rsa-small-factor", by(RsaKey(of_size(2048, lambda: [743, prime(1024), next_prime(secrets.randbits(1015) | 1 << 1014)])))
+    yield "rsa-even-modulus", by(RsaKey(of_size(2048, lambda: [2, prime(1024), prime(1023)])))
 
     # EC keys.
     point = victim.spki[-65:]

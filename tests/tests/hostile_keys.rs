@@ -38,7 +38,7 @@ fn made_by_hand() {
         ("rsa-2047", &["2047"]),
         ("rsa-roca", &["roca"]),
         ("rsa-close-primes", &["close"]),
-        ("rsa-small-factor", &["factor"]),
+        ("rsa-small-factor", &["divisible by 743"]),
         ("rsa-even-modulus", &[]),
         ("ec-off-the-curve", &["curve"]),
         ("ec-infinity", &["point"]),

@@ -72,68 +72,74 @@ fn every_extension_occurs_once() {
     assert_eq!(kinds.len(), count, "{parsed}");
 }
 
-/// Addresses and names that must be refused, with a word of the message.
+/// Requires that names given by these options are refused; says which are not.
+fn taken(home: &Home, cases: &[Vec<String>]) -> Vec<String> {
+    let before = home.serials().len();
+    let mut taken = Vec::new();
+    for options in cases {
+        let outcome = home
+            .ca("--json issue --authority issuing --template smime-dual --csr requests/plain.csr --out never.crt")
+            .words("--passphrase-file passphrase --force")
+            .args(options)
+            .run();
+        let said = outcome.stderr.contains("what");
+        if !matches!(outcome.code, Some(2 | 3)) || !said || home.path("never.crt").exists() {
+            taken.push(format!("{options:?}: {:?} {}", outcome.code, outcome.stderr));
+        }
+        let _ = std::fs::remove_file(home.path("never.crt"));
+    }
+    if taken.is_empty() {
+        assert_eq!(home.serials().len(), before);
+    }
+    taken
+}
+
+#[test]
+fn hostile_addresses_are_refused() {
+    let home = home();
+    let mut addresses: Vec<String> = [
+        "",
+        "carol",
+        "@example.test",
+        "carol@",
+        "carol@bob@example.test",
+        "\"carol smith\"@example.test",
+        "\"carol\"@example.test",
+        "carol@example.test\r\nBcc: all@example.test",
+        "carol@example.test\n",
+        "carol @example.test",
+        "carol@example.test.",
+        "carol@.example.test",
+        "carol@example..test",
+        "carol..x@example.test",
+        ".carol@example.test",
+        "carol.@example.test",
+        "carol@example.test,CN=root",
+        "carol+CN=root/O=x@example.test,b",
+        "carol@exa\u{200b}mple.test",
+        "c\u{430}rol@example.test",
+        "carol\u{202e}@example.test",
+        "carol@xn--bcher-kva.b\u{fc}cher.test",
+        "carol@xn--\u{fc}.test",
+        "carol@[127.0.0.1]",
+        "carol@-example.test",
+        "carol@exam_ple.test",
+        "<carol@example.test>",
+        "Carol <carol@example.test>",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    addresses.push(format!("{}@example.test", "c".repeat(65)));
+    addresses.push(format!("carol@{}.test", ["a".repeat(60).as_str(); 5].join(".")));
+    addresses.push(format!("carol@{}.test", "a".repeat(64)));
+    let cases: Vec<_> = addresses.into_iter().map(|address| vec!["--email".to_owned(), address]).collect();
+    assert_eq!(taken(&home, &cases), Vec::<String>::new());
+}
+
 #[test]
 fn hostile_names_are_refused() {
     let home = home();
-    let refused = |options: &[&str], word: &str| {
-        let before = home.serials().len();
-        let outcome = home
-            .ca("--json issue --authority issuing --template smime-dual --csr requests/plain.csr --out never.crt")
-            .words("--passphrase-file passphrase")
-            .args(options)
-            .run();
-        assert!(matches!(outcome.code, Some(2 | 3)), "{options:?}\n{}", outcome.transcript());
-        let said = outcome.stderr.to_lowercase();
-        assert!(
-            said.contains(word),
-            "{options:?}: the message does not say {word:?}\n{}",
-            outcome.transcript()
-        );
-        assert!(!home.path("never.crt").exists(), "{options:?}");
-        assert_eq!(home.serials().len(), before, "{options:?}");
-    };
-
-    for (address, word) in [
-        ("", ""),
-        ("carol", "@"),
-        ("@example.test", ""),
-        ("carol@", ""),
-        ("carol@bob@example.test", "@"),
-        ("\"carol smith\"@example.test", ""),
-        ("\"carol\"@example.test", ""),
-        ("carol@example.test\r\nBcc: all@example.test", ""),
-        ("carol@example.test\n", ""),
-        ("carol @example.test", ""),
-        ("carol@example.test.", ""),
-        ("carol@.example.test", ""),
-        ("carol@example..test", ""),
-        ("carol..x@example.test", ""),
-        ("carol@example.test,CN=root", ""),
-        ("carol+CN=root/O=x@example.test,b", ""),
-        ("carol@exa\u{200b}mple.test", ""),
-        ("c\u{430}rol@example.test", ""),
-        ("carol\u{202e}@example.test", ""),
-        ("carol@xn--bcher-kva.b\u{fc}cher.test", ""),
-        ("carol@xn--\u{fc}.test", ""),
-        ("carol@[127.0.0.1]", ""),
-        ("carol@-example.test", ""),
-        ("carol@exam_ple.test", ""),
-        ("<carol@example.test>", ""),
-        ("Carol <carol@example.test>", ""),
-        ("carol\u{0}@example.test", ""),
-    ] {
-        if !address.contains('\0') {
-            refused(&["--email", address], word);
-        }
-    }
-    let long = format!("{}@example.test", "c".repeat(65));
-    refused(&["--email", &long], "");
-    let very_long = format!("carol@{}.test", ["a".repeat(60).as_str(); 5].join("."));
-    refused(&["--email", &very_long], "");
-
-    let named = |name: &str| refused(&["--email", "carol@example.test", "--common-name", name], "");
-    for name in [
+    let mut names: Vec<String> = [
         "",
         " ",
         ".",
@@ -146,13 +152,24 @@ fn hostile_names_are_refused() {
         "Carol\u{feff}",
         " Carol",
         "Carol ",
-        "Zoe\u{308} Smith",
-        "C\u{430}rol Smith",
         "Carol\u{1b}[31m",
-    ] {
-        named(name);
-    }
-    named(&"C".repeat(65));
+        // Decomposed: looks like the composed name, and is another one.
+        "Zoe\u{308} Smith",
+        // A Cyrillic letter among Latin ones.
+        "C\u{430}rol Smith",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    names.push("C".repeat(65));
+    let option = |name| {
+        ["--email", "carol@example.test", "--common-name"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([name])
+            .collect()
+    };
+    let cases: Vec<Vec<String>> = names.into_iter().map(option).collect();
+    assert_eq!(taken(&home, &cases), Vec::<String>::new());
 }
 
 #[test]
