@@ -1,4 +1,4 @@
-//! Bits that fall over without a trace in the file's times.
+//! Bits that fall over without a trace in the file's times, and other formats.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, SpkiHash, Timestamp};
 
-use super::{SledIndex, stamp};
+use super::{SledIndex, codec, layout, stamp};
 use crate::{Applied, CertificateRecord, Change, Event, Filter, Index, IndexError, MemoryIndex};
 
 const BATCHES: u64 = 8;
@@ -98,4 +98,18 @@ fn rot_is_found_or_leaves_an_older_state_that_is_whole() {
         }
     }
     assert!(found > 0 && older > 0, "{found} found, {older} older");
+}
+
+#[test]
+fn an_index_of_another_format_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index");
+    let mut index = open(&path).unwrap();
+    apply(&mut index, 0);
+    let mut body = index.store.meta.encode();
+    body[..2].copy_from_slice(&(layout::FORMAT - 1).to_be_bytes());
+    index.store.guarded(|db| db.insert(layout::META, codec::seal(layout::META, &body))).unwrap();
+    drop(index);
+    let error = open(&path).unwrap_err();
+    assert!(error.is_corrupt() && error.to_string().contains("another version"), "{error}");
 }
