@@ -7,5 +7,6 @@ mod agreement;
 mod conformance;
 mod damage;
 mod entries;
+mod kill;
 mod ledger;
 mod support;
