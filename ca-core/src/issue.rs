@@ -6,7 +6,9 @@ use ca_domain::csr::VerifiedRequest;
 use ca_domain::key_check::{CheckedKey, check_public_key};
 use ca_domain::profile::SubjectInput;
 use ca_domain::template::{SubjectAttribute, Template, TemplateKind};
-use ca_domain::{Detail, KeyAlgorithm, KeyOrigin, RevocationState, SerialNumber, SpkiHash, Timestamp};
+use ca_domain::{
+    Detail, KeyAlgorithm, KeyIdentifier, KeyOrigin, RevocationState, SerialNumber, SpkiHash, Timestamp,
+};
 use ca_files::StagedFile;
 use ca_index::{CertificateRecord, Index};
 use ca_ledger::NewEntry;
@@ -67,6 +69,7 @@ pub struct Prepared {
     certified: Certified,
     pem: String,
     key_hash: SpkiHash,
+    key_id: KeyIdentifier,
     person: String,
     staged: Vec<StagedFile>,
     entry: NewEntry,
@@ -138,7 +141,16 @@ pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Resul
         .map(|output| output.stage(&certified, generated.as_ref(), &chain))
         .collect::<Result<Vec<_>>>()?;
     let pem = certified.pem()?;
-    Ok(Prepared { certified, pem, key_hash: checked.hash, person, staged, entry, detail })
+    Ok(Prepared {
+        certified,
+        pem,
+        key_hash: checked.hash,
+        key_id: checked.key_id,
+        person,
+        staged,
+        entry,
+        detail,
+    })
 }
 
 /// Commits prepared certificates in one act of the ledger, then gives their
@@ -148,7 +160,12 @@ pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Resul
 /// As [`issue`]; all or none is issued.
 pub fn commit(home: &Home, prepared: Vec<Prepared>, now: Timestamp, wait: &Wait<'_>) -> Result<Vec<Issued>> {
     let mut writer = home.writer(wait)?;
+    let authorities = writer.ask(wait, |index| index.authorities())?;
     for one in &prepared {
+        // An authority whose directory is gone is still in the ledger.
+        if let Some(authority) = authorities.iter().find(|authority| authority.key_id == one.key_id) {
+            return Err(AuthorityError::KeyReuse(format!("it is the key of authority {:?}", authority.name)));
+        }
         let same_key = writer.ask(wait, |index| index.by_key(one.key_hash))?;
         refuse_reused_key(&same_key, &one.person)?;
         if !writer.ask(wait, |index| index.by_serial(one.certified.serial))?.is_empty() {

@@ -88,6 +88,10 @@ fn an_authoritys_key_is_not_certified_again() {
     let root = SoftwareKey::from_pem(&pem, Some(&crate::common::passphrase())).unwrap();
     let error = fixture.issue(&issuer, "root@example.test", request(&root), &[]).unwrap_err();
     assert!(error.to_string().contains("authority \"root\""), "{error}");
+    // Nor when its directory is gone: the ledger remembers.
+    fs::remove_dir_all(fixture.home.authorities_dir().join("root")).unwrap();
+    let error = fixture.issue(&issuer, "root@example.test", request(&root), &[]).unwrap_err();
+    assert!(matches!(error, AuthorityError::KeyReuse(_)), "{error}");
 }
 
 #[test]
