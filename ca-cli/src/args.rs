@@ -31,7 +31,7 @@ Exit status:
 
 /// A certification authority for mail.
 #[derive(Debug, Parser)]
-#[command(name = "ca", version, about, after_help = AFTER_HELP, propagate_version = true)]
+#[command(name = "ca", version, about = "A certification authority for mail", after_help = AFTER_HELP, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
