@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     /// Bytes whose base64 has a plus, a slash and padding.
-    const DER: &[u8] = &[0x30, 0x03, 0xfb, 0xff, 0xbf, 0xff, 0xff, 0xff, 0xfb, 0xef];
+    const DER: &[u8] = &[0x30, 0x03, 0xff, 0xfb, 0xef, 0xbe, 0xff, 0xff, 0xff, 0xfb];
 
     #[test]
     fn clients_encode_in_many_ways() {
@@ -110,9 +110,8 @@ mod tests {
 
     #[test]
     fn the_rest_is_malformed() {
-        for path in
-            ["", "/", "//", "/%", "/%%", "/%ZZ", "/%4", "/==MAMB", "/MA MB*", "/ocsp", "/%2F", "/M", "/é"]
-        {
+        let bad = ["", "/", "//", "/%", "/%%", "/%ZZ", "/%4", "/==MAMB", "/MA MB*", "/%2F", "/M", "/é", "x"];
+        for path in bad {
             assert_eq!(from_path(path, "", 100), Err(Unusable::Malformed), "{path}");
         }
         assert_eq!(from_path("/other/MAMKAQE=", "/ocsp", 100), Err(Unusable::Malformed));
