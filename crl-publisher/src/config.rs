@@ -14,8 +14,8 @@ use crate::schedule::Schedule;
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     listen: SocketAddr,
-    ledger: PathBuf,
-    ledger_vkey: String,
+    ledger: Option<PathBuf>,
+    ledger_vkey: Option<String>,
     directory: PathBuf,
     #[serde(default = "default_checkpoint_age")]
     max_checkpoint_age: Span,
@@ -110,15 +110,22 @@ pub struct AuthorityConfig {
     pub work: Work,
 }
 
+/// The ledger that is followed.
+#[derive(Clone, Debug)]
+pub struct LedgerConfig {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// The key that signs its checkpoints.
+    pub vkey: String,
+}
+
 /// A configuration whose values fit each other.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The ledger's directory.
-    pub ledger: PathBuf,
-    /// The key that signs the ledger's checkpoints.
-    pub ledger_vkey: String,
+    /// The ledger; none is needed where nothing is signed.
+    pub ledger: Option<LedgerConfig>,
     /// Where the published files go.
     pub directory: PathBuf,
     /// Past this age of the checkpoint no CRL is signed.
@@ -160,10 +167,16 @@ impl Config {
             }
             authorities.push(authority);
         }
+        let ledger = match (file.ledger, file.ledger_vkey) {
+            (Some(directory), Some(vkey)) => {
+                Some(LedgerConfig { directory: config::beside(path, &directory), vkey })
+            }
+            (None, None) if authorities.iter().all(|a| matches!(a.work, Work::Distribute { .. })) => None,
+            _ => return Err(refuse("ledger, ledger_vkey: mode sign needs both".into())),
+        };
         Ok(Self {
             listen: file.listen,
-            ledger: config::beside(path, &file.ledger),
-            ledger_vkey: file.ledger_vkey,
+            ledger,
             directory: config::beside(path, &file.directory),
             max_checkpoint_age: file.max_checkpoint_age,
             max_http_age: file.max_http_age,

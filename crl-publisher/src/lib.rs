@@ -36,7 +36,7 @@ use ca_service::{
 use ca_status::StatusTable;
 
 use catalogue::{Asset, Catalogue};
-use config::{Config, Work};
+use config::{Config, LedgerConfig, Work};
 use distribute::Distributor;
 use http::Shell;
 use shelf::Shelf;
@@ -83,7 +83,7 @@ pub struct Daemon {
     shelf: Arc<Shelf>,
     /// The authorities' certificates by path.
     certificates: Vec<(String, Asset)>,
-    follower: LedgerFollower<StatusTable>,
+    follower: Option<LedgerFollower<StatusTable>>,
     tasks: Vec<Task>,
 }
 
@@ -103,13 +103,11 @@ impl Daemon {
             config.max_checkpoint_age,
             config.max_checkpoint_age,
         ));
-        let mut follower = LedgerFollower::open(
-            &config.ledger,
-            &config.ledger_vkey,
-            view.clone(),
-            clock.clone(),
-            alarms.clone(),
-        )?;
+        let open = |ledger: &LedgerConfig| {
+            let (view, clock, alarms) = (view.clone(), clock.clone(), alarms.clone());
+            LedgerFollower::open(&ledger.directory, &ledger.vkey, view, clock, alarms)
+        };
+        let mut follower = config.ledger.as_ref().map(open).transpose()?;
         let (mut tasks, mut certificates) = (Vec::new(), Vec::new());
         for entry in &config.authorities {
             let authority = Authority::load(&entry.certificate)?;
@@ -143,7 +141,9 @@ impl Daemon {
                 })),
             });
         }
-        follower.tick();
+        if let Some(follower) = &mut follower {
+            follower.tick();
+        }
         Ok(Self { config, clock, alarms, catalogue, shelf, certificates, follower, tasks })
     }
 
@@ -167,9 +167,10 @@ impl Daemon {
 
     /// Does what is due now: for the start, and for tests. [`Daemon::prepare`] comes first.
     pub fn tick(&mut self) {
-        let mut react = reaction(&self.tasks, self.clock.clone(), Vec::new());
-        let changes = self.follower.tick();
-        react(&changes);
+        if let Some(follower) = &mut self.follower {
+            let mut react = reaction(&self.tasks, self.clock.clone(), Vec::new());
+            react(&follower.tick());
+        }
         for task in &mut self.tasks {
             task.tick();
         }
@@ -199,7 +200,10 @@ impl Daemon {
             Limits { connections: self.config.max_connections, connection: CONNECTION, ..Limits::default() };
         let bells: Vec<Bell> = self.tasks.iter().map(|_| Bell::new()).collect();
         let react = reaction(&self.tasks, self.clock.clone(), bells.clone());
-        let mut workers = vec![self.follower.spawn(react)?];
+        let mut workers = Vec::new();
+        if let Some(follower) = self.follower {
+            workers.push(follower.spawn(react)?);
+        }
         for (mut task, bell) in self.tasks.into_iter().zip(bells) {
             workers.push(Worker::spawn(task.name().to_owned(), bell.clone(), move || {
                 let mut watch = FileWatch::new(&task.files(), bell.clone());

@@ -41,10 +41,8 @@ impl Alarms {
         let detail = detail.to_string();
         let mut raised = self.lock();
         let now = Instant::now();
-        let fresh = raised
-            .get(topic)
-            .is_none_or(|old| old.detail != detail || now.duration_since(old.logged) >= REPEAT);
-        if fresh {
+        let known = raised.get(topic).is_some_and(|old| old.summary == summary && old.detail == detail);
+        if !known || raised.get(topic).is_some_and(|old| now.duration_since(old.logged) >= REPEAT) {
             tracing::error!(topic, "ALARM: {summary}: {detail}");
             raised.insert(topic.to_owned(), Raised { summary, detail, logged: now });
         }
@@ -106,7 +104,7 @@ mod tests {
     fn one_alarm_per_topic() {
         let alarms = Alarms::new();
         alarms.raise("ledger", "it is old", "9 days");
-        alarms.raise("ledger", "it cannot be read", "no such file");
+        alarms.raise("ledger", "it cannot be read", "9 days");
         alarms.raise("crl issuing", "it expired", "yesterday");
         assert_eq!(
             alarms.list(),

@@ -228,7 +228,7 @@ impl<T: Sink> LedgerFollower<T> {
         } else {
             standing.refused = true;
             drop(standing);
-            self.alarms.raise(TOPIC, "the ledger is refused, no status is given", error);
+            self.alarms.raise(TOPIC, "the ledger is refused and not relied upon", error);
         }
     }
 
@@ -239,7 +239,7 @@ impl<T: Sink> LedgerFollower<T> {
         if age > self.view.max_age.as_secs() {
             let todo = "run `ca ledger heartbeat` there, and by a timer from now on";
             let what = format!("the checkpoint is of {time}, {} is the limit; {todo}", self.view.max_age);
-            self.alarms.raise(TOPIC, "the ledger is silent, no status is given", what);
+            self.alarms.raise(TOPIC, "the ledger is silent and no longer relied upon", what);
         } else if time.seconds_since(now) > SKEW.as_secs() {
             let what = format!("the checkpoint is of {time}, it is {now} here; set the clocks");
             self.alarms.raise(TOPIC, "the clock here or at the authority is wrong", what);

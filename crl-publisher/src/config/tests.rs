@@ -53,6 +53,7 @@ fn what_does_not_fit_is_named() {
         ("    key: /a/key.pem\n", "", "key"),
         ("    source: /r/root.crl\n", "", "source"),
         ("    source: /r/root.crl\n", "    source: /r/root.crl\n    interval: 1d\n", "interval"),
+        ("ledger: ledger\n", "", "ledger"),
         ("name: root", "name: issuing", "twice"),
         ("name: root", "name: ../root", "name"),
         ("name: root", "name: .root", "name"),

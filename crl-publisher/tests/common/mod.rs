@@ -1,0 +1,147 @@
+//! A publisher with an authority, its key and a ledger.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ca_domain::{ReasonCode, SerialNumber, Timestamp};
+use ca_files::{Mode, write_atomic};
+use ca_service::fixture::{TestAuthority, TestLedger};
+use ca_service::{Clock, ManualClock};
+use ca_status::RevokedEntry;
+use ca_status::crl::{CrlNumber, CrlParams, CrlView, write_crl};
+use crl_publisher::Daemon;
+use crl_publisher::config::Config;
+
+pub const HOUR: u64 = 3_600;
+pub const DAY: u64 = 86_400;
+
+pub struct Bench {
+    pub ca: TestAuthority,
+    pub root: TestAuthority,
+    pub ledger: TestLedger,
+    pub clock: ManualClock,
+}
+
+/// What a CRL says.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Told {
+    pub number: CrlNumber,
+    pub this_update: Timestamp,
+    pub next_update: Timestamp,
+    pub serials: Vec<SerialNumber>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self::at(Timestamp::parse("2026-11-20T08:00:00Z").unwrap())
+    }
+
+    pub fn at(now: Timestamp) -> Self {
+        let (ca, root) = (TestAuthority::new("Issuing CA"), TestAuthority::new("Root CA"));
+        let bench = Self { ca, root, ledger: TestLedger::new(now), clock: ManualClock::at(now) };
+        bench.write("ca.pem", bench.ca.pem().as_bytes());
+        bench.write("root.pem", bench.root.pem().as_bytes());
+        let key = bench.ca.key.to_plain_pem().unwrap();
+        write_atomic(&bench.home("ca.key"), key.as_bytes(), Mode::Private).unwrap();
+        bench
+    }
+
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.ledger.home().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        write_atomic(&self.home(name), bytes, Mode::Public).unwrap();
+        self.home(name)
+    }
+
+    /// A publisher that signs for `issuing`, with these lines more.
+    pub fn signer(&self, more: &str) -> Daemon {
+        self.open(&format!(
+            "  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\n{more}"
+        ))
+    }
+
+    /// A publisher that distributes for `root`.
+    pub fn distributor(&self) -> Daemon {
+        self.open("  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n")
+    }
+
+    pub fn open(&self, authorities: &str) -> Daemon {
+        let daemon = Daemon::open(self.config(authorities), Arc::new(self.clock.clone())).unwrap();
+        daemon.prepare().unwrap();
+        daemon
+    }
+
+    pub fn config(&self, authorities: &str) -> Config {
+        // A publisher that only distributes needs no ledger.
+        let ledger = if authorities.contains("mode: sign") {
+            format!("ledger: ledger\nledger_vkey: \"{}\"\n", self.ledger.vkey())
+        } else {
+            String::new()
+        };
+        let text = format!("listen: 127.0.0.1:0\n{ledger}directory: published\nauthorities:\n{authorities}");
+        Config::load(&self.write("crl-publisher.yaml", text.as_bytes())).unwrap()
+    }
+
+    pub fn published(&self, path: &str) -> PathBuf {
+        self.home("published").join(path)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn issue(&mut self) -> SerialNumber {
+        let now = self.now();
+        self.ledger.issue(self.ca.id(), now)
+    }
+
+    pub fn revoke(&mut self, serial: SerialNumber) {
+        let now = self.now();
+        self.ledger.revoke(self.ca.id(), serial, ReasonCode::KeyCompromise, now);
+    }
+
+    /// The verified CRL of the issuing authority.
+    pub fn crl(&self) -> Told {
+        told(&std::fs::read(self.published("crl/issuing.crl")).unwrap(), &self.ca)
+    }
+
+    /// The verified CRL of the root.
+    pub fn root_crl(&self) -> Told {
+        told(&std::fs::read(self.published("crl/root.crl")).unwrap(), &self.root)
+    }
+
+    /// A CRL of `ca` with this number and life from now on, of one certificate.
+    pub fn make_crl(&self, ca: &TestAuthority, number: u64, life: u64) -> Vec<u8> {
+        let now = self.now();
+        let certificate = &ca.authority.certificate;
+        let params =
+            CrlParams::for_authority(certificate, number.into(), now, now.saturating_add(life)).unwrap();
+        let entry = RevokedEntry {
+            serial: SerialNumber::from_random([9; 20]),
+            at: now,
+            reason: ReasonCode::CaCompromise,
+            invalidity_date: None,
+            not_after: now.saturating_add(DAY),
+        };
+        let mut der = Vec::new();
+        write_crl(&params, std::iter::once(entry), &ca.key, &mut der).unwrap();
+        der
+    }
+
+    pub fn alarms(&self, daemon: &Daemon) -> Vec<String> {
+        daemon.alarms().list().into_iter().map(|(topic, summary)| format!("{topic}: {summary}")).collect()
+    }
+}
+
+pub fn told(der: &[u8], ca: &TestAuthority) -> Told {
+    let view = CrlView::parse_and_verify(der, &ca.authority.certificate).unwrap();
+    Told {
+        number: view.number(),
+        this_update: view.this_update(),
+        next_update: view.next_update(),
+        serials: view.entries().map(|entry| entry.unwrap().serial).collect(),
+    }
+}
