@@ -151,7 +151,7 @@ fn signs_encrypts_verifies_decrypts_and_refuses_the_revoked() {
     ] {
         assert_eq!(thunderbird.verify(&path(&format!("{name}.crt"))), expected, "{name}");
     }
-    assert!(pki.responder_gate.connections() >= asked + 5, "it asked OCSP");
+    assert!(pki.responder_gate.connections() > asked, "it asked OCSP");
     let (icon, _, text) = thunderbird.open(&path("signed-mallory.eml"), "signed");
     assert_eq!(icon, "message-signed-ok", "{text}");
     for mail in ["both-bob.eml", "both-mallory.eml"] {

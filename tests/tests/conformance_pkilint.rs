@@ -18,13 +18,21 @@ const REASONS: [&str; 6] = [
     "privilegeWithdrawn",
 ];
 
+/// pkilint objects to names below .test, which nobody can own.
+fn public_urls() -> home::Urls {
+    home::Urls {
+        publisher: "http://pki.example.org".to_owned(),
+        responder: "http://ocsp.example.org".to_owned(),
+    }
+}
+
 /// Issues one certificate of a template for a key of this algorithm.
 fn issue(home: &Home, authority: &str, template: &str, key: &str, jobs: &mut Jobs) {
     let name = format!("{authority}-{template}-{key}");
     let subject = match template {
-        "mail-server-tls" => "--dns mail.example.test --dns smtp.example.test".to_owned(),
-        "tls-client" => format!("--email {key}@example.test"),
-        _ => format!("--email {template}-{key}@example.test"),
+        "mail-server-tls" => "--dns mail.example.org --dns smtp.example.org".to_owned(),
+        "tls-client" => format!("--email {key}@example.org"),
+        _ => format!("--email {template}-{key}@example.org"),
     };
     home.ca(&format!("issue --authority {authority} --template {template} --key {key} {subject}"))
         .words(&format!("--out {name}.crt --p12 {name}.p12 --p12-password-file p12-password"))
@@ -55,7 +63,7 @@ fn authority(home: &Home, name: &str, template: &str, key: &str, parent: Option<
 
 #[test]
 fn every_template_and_key_algorithm() {
-    let home = Home::initialised(&home::Urls::nowhere());
+    let home = Home::initialised(&public_urls());
     let mut jobs = Jobs::default();
     for key in CA_KEYS {
         let (root, mail, tls) = (format!("root-{key}"), format!("mail-{key}"), format!("tls-{key}"));
@@ -102,7 +110,7 @@ fn every_template_and_key_algorithm() {
 
 #[test]
 fn crls() {
-    let home = Home::initialised(&home::Urls::nowhere());
+    let home = Home::initialised(&public_urls());
     let mut jobs = Jobs::default();
     for key in ["rsa-3072", "p256", "p384"] {
         let (root, mail) = (format!("root-{key}"), format!("mail-{key}"));
@@ -119,12 +127,12 @@ fn crls() {
             for reason in REASONS {
                 let csr = openssl::csr(&home, reason, Key::P256);
                 home.ca(&format!(
-                    "issue --authority {mail} --template smime-dual --email {reason}@example.test"
+                    "issue --authority {mail} --template smime-dual --email {reason}@example.org"
                 ))
                 .words(&format!("--out {reason}.crt --passphrase-file passphrase --csr"))
                 .arg(csr)
                 .ok();
-                home.ca(&format!("revoke --email {reason}@example.test --yes --reason {reason}"))
+                home.ca(&format!("revoke --email {reason}@example.org --yes --reason {reason}"))
                     .words("--invalidity-date 2026-01-01")
                     .ok();
             }
@@ -134,7 +142,8 @@ fn crls() {
             crl(&root, "ARL", "full", &mut jobs);
         }
     }
-    require_only_exceptions(&jobs.run(), &source_root().join("tests/pkilint/exceptions-crl.txt"));
+    let findings = jobs.run();
+    assert!(findings.is_empty(), "{findings:#?}");
 }
 
 #[test]
