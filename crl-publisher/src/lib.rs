@@ -177,7 +177,6 @@ impl Daemon {
     }
 
     /// The HTTP interface.
-    #[must_use]
     pub fn router(&self) -> Router {
         let shell = Shell {
             catalogue: self.catalogue.clone(),

@@ -1,5 +1,7 @@
 //! The command, its keys and passphrases.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::io::{BufRead, BufReader};

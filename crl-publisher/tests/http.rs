@@ -1,5 +1,7 @@
 //! What is served, and the daemon as a whole.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::process::Command;

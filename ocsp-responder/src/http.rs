@@ -46,48 +46,48 @@ async fn handle(State(shell): State<Shell>, request: Request) -> Response {
         // HEAD is GET without the body, which the server leaves out.
         Method::GET | Method::HEAD => from_get(&request, &shell),
         Method::POST => from_post(request, &shell).await,
-        _ => return refuse(StatusCode::METHOD_NOT_ALLOWED),
+        _ => Err(Refusal::Status(StatusCode::METHOD_NOT_ALLOWED)),
     };
     match der {
         Ok(der) => {
             let reply = shell.desk.answer(&der, &*shell.clock).await;
             respond(reply, &headers, shell.clock.now(), shell.max_http_age)
         }
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-fn from_get(request: &Request, shell: &Shell) -> Result<Vec<u8>, Response> {
+fn from_get(request: &Request, shell: &Shell) -> Result<Vec<u8>, Refusal> {
     if request.uri().query().is_some() {
-        return Err(unusable(Unusable::Malformed));
+        return Err(Refusal::Malformed);
     }
-    intake::from_path(request.uri().path(), &shell.path, shell.max_request_bytes).map_err(|why| unusable(why))
+    intake::from_path(request.uri().path(), &shell.path, shell.max_request_bytes).map_err(Refusal::from)
 }
 
-async fn from_post(request: Request, shell: &Shell) -> Result<Vec<u8>, Response> {
+async fn from_post(request: Request, shell: &Shell) -> Result<Vec<u8>, Refusal> {
     check_post(&request, shell)?;
     let body = axum::body::to_bytes(request.into_body(), shell.max_request_bytes);
     match tokio::time::timeout(BODY_TIME, body).await {
-        Ok(Ok(body)) if body.is_empty() => Err(unusable(Unusable::Malformed)),
+        Ok(Ok(body)) if body.is_empty() => Err(Refusal::Malformed),
         Ok(Ok(body)) => Ok(body.to_vec()),
-        Ok(Err(error)) if is_length_limit(&error) => Err(refuse(StatusCode::PAYLOAD_TOO_LARGE)),
-        Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST)),
-        Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT)),
+        Ok(Err(error)) if is_length_limit(&error) => Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE)),
+        Ok(Err(_)) => Err(Refusal::Status(StatusCode::BAD_REQUEST)),
+        Err(_) => Err(Refusal::Status(StatusCode::REQUEST_TIMEOUT)),
     }
 }
 
 /// Refuses what need not be read.
-fn check_post(request: &Request, shell: &Shell) -> Result<(), Response> {
+fn check_post(request: &Request, shell: &Shell) -> Result<(), Refusal> {
     if !request.uri().path().starts_with(&*shell.path) {
-        return Err(refuse(StatusCode::NOT_FOUND));
+        return Err(Refusal::Status(StatusCode::NOT_FOUND));
     }
     let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
     if !intake::is_request_type(text(header::CONTENT_TYPE)) {
-        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        return Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let length = text(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
     if length.is_some_and(|length| length > shell.max_request_bytes as u64) {
-        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE));
+        return Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE));
     }
     Ok(())
 }
@@ -103,21 +103,35 @@ fn is_length_limit(error: &axum::Error) -> bool {
     false
 }
 
-/// A refusal with the OCSP error for clients that read it.
-fn unusable(why: Unusable) -> Response {
-    match why {
-        Unusable::Malformed => respond(Reply::malformed(), &HeaderMap::new(), Timestamp::EPOCH, 0),
-        Unusable::TooLong => refuse(StatusCode::URI_TOO_LONG),
+/// Why a request does not come before the desk.
+enum Refusal {
+    /// It is no OCSP request; clients that read it get the OCSP error.
+    Malformed,
+    /// It is refused below OCSP.
+    Status(StatusCode),
+}
+
+impl From<Unusable> for Refusal {
+    fn from(why: Unusable) -> Self {
+        match why {
+            Unusable::Malformed => Self::Malformed,
+            Unusable::TooLong => Self::Status(StatusCode::URI_TOO_LONG),
+        }
     }
 }
 
-/// A refusal below OCSP. The connection closes: the rest of the request is not read.
-fn refuse(status: StatusCode) -> Response {
-    let mut response = (status, [(header::CACHE_CONTROL, "no-cache")]).into_response();
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Malformed => return respond(Reply::malformed(), &HeaderMap::new(), Timestamp::EPOCH, 0),
+            Self::Status(status) => status,
+        };
+        let mut response = (status, [(header::CACHE_CONTROL, "no-cache")]).into_response();
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+        }
+        response
     }
-    response
 }
 
 /// The HTTP form of a reply (RFC 5019, section 6.2).

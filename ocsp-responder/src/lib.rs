@@ -98,7 +98,6 @@ impl Daemon {
     }
 
     /// The HTTP interface.
-    #[must_use]
     pub fn router(&self) -> Router {
         let (view, clock) = (self.view.clone(), self.clock.clone());
         let health = self.alarms.routes(move || view.trust(clock.now()) == Trust::Current);

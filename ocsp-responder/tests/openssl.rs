@@ -1,5 +1,7 @@
 //! The responder and its command against OpenSSL, on the clock of the system.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::io::{BufRead, BufReader};

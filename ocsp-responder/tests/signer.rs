@@ -1,5 +1,7 @@
 //! Signers: replaced without a restart, refused when they do not fit.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use ca_domain::KeyAlgorithm;

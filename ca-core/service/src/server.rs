@@ -12,7 +12,6 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
@@ -24,7 +23,7 @@ pub struct Limits {
     pub connections: usize,
     /// For a whole request head, and for an idle connection.
     pub head: Duration,
-    /// For a connection as a whole; after it no further request is read.
+    /// For the requests of a connection; after it none is read.
     pub connection: Duration,
     /// For the answers under way when the daemon ends or a connection is over.
     pub drain: Duration,
@@ -45,13 +44,9 @@ impl Default for Limits {
 }
 
 /// Serves `app` on `listener` until `stop` turns true, then drains.
-pub async fn serve(listener: TcpListener, app: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
-    let mut stopped = pin!(async move {
-        // A sender that is gone means the end as well.
-        let _ = stop.wait_for(|stop| *stop).await;
-    });
+    let mut stopped = pin!(until(stop.clone()));
     loop {
         let accepted = async {
             let permit = permits.clone().acquire_owned().await;
@@ -70,25 +65,25 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, mut stop:
                 (Err(_), _) => break,
             },
         };
-        let watcher = graceful.watcher();
-        let app = app.clone();
+        let (app, stop) = (app.clone(), stop.clone());
         tokio::spawn(async move {
-            connection(stream, app, limits, watcher).await;
+            connection(stream, app, limits, stop).await;
             drop(permit);
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some connections were cut after {} s of draining", limits.drain.as_secs());
-    }
+    // All permits are back when the last connection is gone. Each has its own
+    // limit; the second more is for the machine.
+    let all = permits.acquire_many(u32::try_from(limits.connections).unwrap_or(u32::MAX));
+    let _ = tokio::time::timeout(limits.drain + Duration::from_secs(1), all).await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    app: Router,
-    limits: Limits,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
+/// Waits until the daemon ends; a sender that is gone means the end as well.
+async fn until(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn connection(stream: TcpStream, app: Router, limits: Limits, stop: watch::Receiver<bool>) {
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -102,9 +97,24 @@ async fn connection(
         // Some clients send a request and close their half at once.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(watcher.watch(connection));
-    // A client that reads or writes a byte now and then is cut at the limit.
-    if let Ok(Err(error)) = tokio::time::timeout(limits.connection, &mut connection).await {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return log_end(ended),
+        () = until(stop) => {}
+        () = tokio::time::sleep(limits.connection) => {}
+    }
+    // The answer under way is finished, and nothing read after it. Who takes a
+    // byte now and then is cut.
+    connection.as_mut().graceful_shutdown();
+    if let Ok(ended) = tokio::time::timeout(limits.drain, connection).await {
+        log_end(ended);
+    } else {
+        tracing::debug!("a slow connection was cut");
+    }
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
 }
@@ -115,3 +125,6 @@ async fn respond(app: Router, request: Request<Incoming>) -> axum::response::Res
         Err(never) => match never {},
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 //! A publisher with an authority, its key and a ledger.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "helpers of tests, each uses a part")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
