@@ -62,6 +62,16 @@ impl FileError {
         move |source| Self::Io { action, path, source }
     }
 
+    /// What happened, without advice: for messages with advice of their own.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::Io { action, path, source } => format!("cannot {action} {}: {source}", path.display()),
+            Self::Unsafe { path, what, .. } => format!("{} {what}", path.display()),
+            Self::Busy { path, holder } => format!("{} is locked by {holder}", path.display()),
+        }
+    }
+
     /// Whether the file was not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -71,9 +81,7 @@ impl FileError {
 
 fn hint(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space and try again, nothing was changed"
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space and try again",
         io::ErrorKind::PermissionDenied => "; run as the owner of the home directory",
         io::ErrorKind::ReadOnlyFilesystem => "; mount the file system for writing",
         _ => "",

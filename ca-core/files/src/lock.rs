@@ -46,12 +46,13 @@ impl WriteLock {
             .mode(0o600)
             .open(path)
             .map_err(FileError::io("open", path))?;
-        let deadline = Instant::now() + timeout;
+        // A time limit beyond the clock's range is none.
+        let deadline = Instant::now().checked_add(timeout);
         // flock has no time limit; a short poll is the portable way to have one.
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                Err(TryLockError::WouldBlock) if deadline.is_none_or(|end| Instant::now() < end) => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err(TryLockError::WouldBlock) => {
@@ -101,6 +102,6 @@ mod tests {
         assert!(matches!(busy, FileError::Busy { .. }));
         assert!(busy.to_string().contains("ca issue"), "{busy}");
         drop(first);
-        WriteLock::acquire(&path, Duration::ZERO, "ca revoke").unwrap();
+        WriteLock::acquire(&path, Duration::MAX, "ca revoke").unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! Files that are complete on disk before the act that they belong to is committed.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::atomic::{parent, temporary_name, write_synced};
 use crate::{FileError, Mode, fault, sync_dir};
@@ -21,9 +22,33 @@ impl StagedFile {
     /// # Errors
     /// The temporary file cannot be written: a missing directory, a full disk.
     pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
-        let staged = Self { temporary: temporary_name(path), path: path.to_owned(), published: false };
+        Self::write_as(temporary_name(path), path, bytes, mode)
+    }
+
+    /// As [`StagedFile::write`], for files outside the home, where another process
+    /// may be about to write the same one: the temporary name is this file's own,
+    /// so that nobody publishes what somebody else wrote.
+    ///
+    /// # Errors
+    /// As [`StagedFile::write`].
+    pub fn write_apart(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut name = temporary_name(path).into_os_string();
+        name.push(format!(".{}-{number}", std::process::id()));
+        Self::write_as(name.into(), path, bytes, mode)
+    }
+
+    fn write_as(temporary: PathBuf, path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
+        let staged = Self { temporary, path: path.to_owned(), published: false };
         write_synced(&staged.temporary, bytes, mode)?;
         Ok(staged)
+    }
+
+    /// Where the file is until it is published.
+    #[must_use]
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
     }
 
     /// Where the file will be.
@@ -80,5 +105,18 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(staged.publish().unwrap(), path);
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn two_that_write_the_same_file_do_not_publish_each_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("alice.p12");
+        let first = StagedFile::write_apart(&path, b"one", Mode::Private).unwrap();
+        let second = StagedFile::write_apart(&path, b"two", Mode::Private).unwrap();
+        first.publish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        drop(second);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }
