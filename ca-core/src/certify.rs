@@ -144,7 +144,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 pub(crate) fn from_base64(text: &str) -> Result<Vec<u8>> {
     use ::base64::Engine;
     ::base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
-        AuthorityError::Input(format!("a detail record is damaged: {error}; run `ca ledger verify`"))
+        AuthorityError::Damaged(format!("a detail record is damaged: {error}; run `ca ledger verify`"))
     })
 }
 

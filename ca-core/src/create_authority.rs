@@ -5,7 +5,7 @@ use std::path::Path;
 use ca_domain::profile::SubjectInput;
 use ca_domain::template::{Template, TemplateKind};
 use ca_domain::{Detail, KeyAlgorithm, KeyIdentifier, KeyOrigin, SerialNumber, Timestamp};
-use ca_files::{Mode, create_private_dir, sync_dir, write_atomic};
+use ca_files::{FileError, Mode, create_private_dir, sync_dir, write_atomic};
 use ca_ledger::{EntryKind, NewEntry};
 use ca_signing::{KdfCost, Passphrase, SigningKey, SoftwareKey};
 
@@ -41,7 +41,8 @@ pub struct CreateAuthority<'a> {
 ///
 /// # Errors
 /// The name is taken, the template does not fit, the parent forbids it, or the
-/// disk fails; nothing was created then.
+/// disk fails. Nothing was created then, unless the error is
+/// [`AuthorityError::Unnamed`], or the ledger's `OutcomeUnknown`.
 pub fn create_authority(
     home: &Home,
     request: &CreateAuthority<'_>,
@@ -104,7 +105,8 @@ pub fn create_authority(
     let created = Created { name: request.name, template: Some(request.template), actor: request.actor };
     acts.push(created.act(&certified, key_id(&key)?, now)?);
     writer.commit(acts, now, wait.warn)?;
-    publish(home, &staging, request.name)?;
+    publish(home, &staging, request.name)
+        .map_err(|source| AuthorityError::Unnamed { name: request.name.to_owned(), source })?;
     Authority::load(home, request.name)
 }
 
@@ -194,8 +196,12 @@ pub(crate) fn stage(
 }
 
 /// Gives a staged directory its name.
-pub(crate) fn publish(home: &Home, staging: &Path, name: &str) -> Result<()> {
+pub(crate) fn publish(home: &Home, staging: &Path, name: &str) -> std::result::Result<(), FileError> {
     let path = home.authorities_dir().join(name);
-    std::fs::rename(staging, &path).map_err(io("rename", staging))?;
-    Ok(sync_dir(&home.authorities_dir())?)
+    std::fs::rename(staging, &path).map_err(|source| FileError::Io {
+        action: "rename",
+        path: staging.to_owned(),
+        source,
+    })?;
+    sync_dir(&home.authorities_dir())
 }

@@ -1,5 +1,7 @@
 //! What a use-case can answer instead of its result.
 
+use std::path::PathBuf;
+
 use ca_domain::csr::CsrError;
 use ca_domain::key_check::KeyError;
 use ca_domain::lint::LintReport;
@@ -109,17 +111,32 @@ pub enum AuthorityError {
     /// No certificate, authority or template of that name.
     #[error("{0}")]
     NotFound(String),
-    /// The certificate was issued, but a file could not be put in place.
+    /// A certificate or CRL is in the ledger, but its file could not be put in place.
     #[error(
-        "certificate {serial} was issued and stands in the ledger, but {source}; \
-         the finished file waits under its temporary name in that directory, rename it, or revoke the certificate and issue again"
+        "{what} was issued and stands in the ledger, but {}; the finished file is {}: rename it, or revoke and issue again",
+        source.what(), kept.display()
     )]
     Published {
-        /// The certificate.
-        serial: SerialNumber,
+        /// What was issued.
+        what: String,
+        /// What failed.
+        source: FileError,
+        /// Where the file is.
+        kept: PathBuf,
+    },
+    /// The authority was recorded, but its files have not got their name yet.
+    #[error(
+        "authority {name:?} was recorded in the ledger, but {}; run `ca ledger heartbeat` when the disk is sound, it completes the authority", source.what()
+    )]
+    Unnamed {
+        /// The authority.
+        name: String,
         /// What failed.
         source: FileError,
     },
+    /// A record of the ledger that cannot be read as what it must be.
+    #[error("{0}")]
+    Damaged(String),
     /// The template does not fit the request.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -192,8 +209,10 @@ impl AuthorityError {
             | Self::File(_)
             | Self::Index(_)
             | Self::Ledger(_)
+            | Self::Damaged(_)
             | Self::Published { .. }
-            | Self::Signing(_) => ErrorClass::Failed,
+            | Self::Signing(_)
+            | Self::Unnamed { .. } => ErrorClass::Failed,
         }
     }
 

@@ -102,7 +102,7 @@ impl Inventory {
     /// The ledger is damaged.
     pub fn issuance(&self, record: CertificateRecord) -> Result<Issuance> {
         let damaged = || {
-            AuthorityError::Refused(format!(
+            AuthorityError::Damaged(format!(
                 "entry {} does not describe certificate {}; run `ca index rebuild`, then `ca ledger verify`",
                 record.position, record.serial
             ))

@@ -2,6 +2,8 @@
 
 pub mod output;
 
+use std::path::PathBuf;
+
 use ca_domain::csr::VerifiedRequest;
 use ca_domain::key_check::{CheckedKey, check_public_key};
 use ca_domain::profile::SubjectInput;
@@ -60,7 +62,7 @@ pub struct Issued {
     /// PEM.
     pub pem: String,
     /// The files written.
-    pub files: Vec<std::path::PathBuf>,
+    pub files: Vec<PathBuf>,
 }
 
 /// A certificate that was signed and whose files are on disk under temporary
@@ -72,6 +74,7 @@ pub struct Prepared {
     key_id: KeyIdentifier,
     person: String,
     staged: Vec<StagedFile>,
+    new_files: Vec<PathBuf>,
     entry: NewEntry,
     detail: Detail,
 }
@@ -80,8 +83,8 @@ pub struct Prepared {
 ///
 /// # Errors
 /// The request breaks a rule, the linter objects, the key is weak or in use by
-/// someone else, or the disk fails; nothing was issued then, unless the error is
-/// [`AuthorityError::Published`].
+/// someone else, or the disk fails. Nothing was issued then, unless the error is
+/// [`AuthorityError::Published`], or the ledger's `OutcomeUnknown`.
 pub fn issue(home: &Home, request: &IssueRequest<'_>, now: Timestamp, wait: &Wait<'_>) -> Result<Issued> {
     let prepared = prepare(home, request, now)?;
     let mut issued = commit(home, vec![prepared], now, wait)?;
@@ -99,10 +102,12 @@ pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Resul
             request.template.name()
         )));
     }
-    for output in request.outputs {
-        output.refuse_existing()?;
-    }
-    let person = person(request.subject)?;
+    Output::check(request.outputs)?;
+    let person = match request.template.kind() {
+        // The same at every renewal: a key stays with one person.
+        TemplateKind::OcspSigner => format!("{} OCSP signer", request.issuer.authority.name()),
+        _ => person(request.subject)?,
+    };
     let (generated, spki_der, key_origin, csr) = match &request.key {
         SubjectKey::Csr(csr) => {
             request.template.accept_csr()?;
@@ -148,6 +153,7 @@ pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Resul
         key_id: checked.key_id,
         person,
         staged,
+        new_files: Output::new_files(request.outputs),
         entry,
         detail,
     })
@@ -160,6 +166,7 @@ pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Resul
 /// As [`issue`]; all or none is issued.
 pub fn commit(home: &Home, prepared: Vec<Prepared>, now: Timestamp, wait: &Wait<'_>) -> Result<Vec<Issued>> {
     let mut writer = home.writer(wait)?;
+    output::check_new(prepared.iter().flat_map(|one| &one.new_files))?;
     let authorities = writer.ask(wait, |index| index.authorities())?;
     for one in &prepared {
         // An authority whose directory is gone is still in the ledger.
@@ -184,12 +191,17 @@ pub fn commit(home: &Home, prepared: Vec<Prepared>, now: Timestamp, wait: &Wait<
     }
     let first = writer.commit(acts, now, wait.warn)?;
     let mut issued = Vec::with_capacity(delivered.len());
+    let mut failed = None;
     for (position, (certified, pem, staged)) in (first..).zip(delivered) {
         let serial = certified.serial;
-        let mut files = Vec::new();
-        for file in staged {
-            files.push(file.publish().map_err(|source| AuthorityError::Published { serial, source })?);
-        }
+        let files = match output::publish(serial, staged) {
+            Ok(files) => files,
+            Err(error) => {
+                // The others' files are put in place all the same.
+                failed.get_or_insert(error);
+                continue;
+            }
+        };
         let validity = certified.certificate.tbs_certificate.validity;
         issued.push(Issued {
             serial,
@@ -200,7 +212,7 @@ pub fn commit(home: &Home, prepared: Vec<Prepared>, now: Timestamp, wait: &Wait<
             files,
         });
     }
-    Ok(issued)
+    failed.map_or(Ok(issued), Err)
 }
 
 /// Whose certificate it is: the first mailbox, else the first host name, else
@@ -228,7 +240,7 @@ fn refuse_authority_key(home: &Home, key: &CheckedKey) -> Result<()> {
 
 /// A key belongs to one person, and never comes back after a compromise
 /// (S/MIME BR, section 6.1.1.3).
-fn refuse_reused_key(same_key: &[CertificateRecord], person: &str) -> Result<()> {
+pub(crate) fn refuse_reused_key(same_key: &[CertificateRecord], person: &str) -> Result<()> {
     for record in same_key {
         if let RevocationState::Revoked { reason, .. } = record.state
             && reason.is_compromise()

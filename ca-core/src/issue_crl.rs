@@ -50,8 +50,8 @@ pub const MAX_DAYS: (u32, u32) = (10, 365);
 /// Issues a full CRL and records it.
 ///
 /// # Errors
-/// A validity beyond the rules, a key that fails, or a failing disk; no CRL is
-/// issued then.
+/// A validity beyond the rules, a key that fails, or a failing disk. No CRL was
+/// recorded then, unless the error is [`AuthorityError::Published`].
 pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wait<'_>) -> Result<IssuedCrl> {
     let authority = &request.issuer.authority;
     let name = authority.name();
@@ -63,6 +63,9 @@ pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wai
         )));
     }
     let bad = |what: String| AuthorityError::Crl { authority: name.to_owned(), what };
+    if let Some(path) = request.out.as_deref().filter(|path| path.is_dir()) {
+        return Err(AuthorityError::Refused(format!("{} is a directory; name a file", path.display())));
+    }
     let mut writer = home.writer(wait)?;
     let key_id = authority.key_id()?;
     let mut table = StatusTable::new();
@@ -89,7 +92,8 @@ pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wai
         CrlView::parse_and_verify(&der, authority.certificate()).map_err(|error| bad(error.to_string()))?;
     let entries = view.count().map_err(|error| bad(error.to_string()))?;
     let number = hex::encode(number.as_be_bytes());
-    let staged = request.out.as_ref().map(|path| StagedFile::write(path, &der, Mode::Public)).transpose()?;
+    let staged =
+        request.out.as_ref().map(|path| StagedFile::write_apart(path, &der, Mode::Public)).transpose()?;
     let detail = Detail::CrlIssued {
         authority: name.to_owned(),
         number: number.clone(),
@@ -107,14 +111,19 @@ pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wai
         detail: detail_bytes(&detail)?,
     };
     writer.commit(vec![(entry, detail)], now, wait.warn)?;
-    let files = staged.map(StagedFile::publish).transpose()?.into_iter().collect();
+    let mut files = Vec::new();
+    if let Some(file) = staged {
+        let kept = file.temporary().to_owned();
+        let what = format!("CRL {number} of {name:?}");
+        files.push(file.publish().map_err(|source| AuthorityError::Published { what, source, kept })?);
+    }
     Ok(IssuedCrl { number, entries, this_update: now, next_update, files, der })
 }
 
 /// The CRLNumber of a recorded CRL, big-endian.
 fn number_of(detail: &[u8]) -> Result<CrlNumber> {
     let damaged =
-        || AuthorityError::Refused("a CRL's detail record is damaged; run `ca ledger verify`".into());
+        || AuthorityError::Damaged("a CRL's detail record is damaged; run `ca ledger verify`".into());
     match Detail::from_bytes(detail) {
         Ok(Detail::CrlIssued { number, .. }) => {
             let bytes = hex::decode(number).map_err(|_| damaged())?;

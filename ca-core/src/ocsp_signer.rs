@@ -63,7 +63,9 @@ pub fn issue_ocsp_signer(
             (SubjectKey::Generate(like), vec![key, certificate])
         }
     };
-    let common_name = format!("{name} OCSP signer {now}");
+    // A common name has at most 64 characters (RFC 5280, appendix A.1).
+    let short: String = name.chars().take(31).collect();
+    let common_name = format!("{short} OCSP signer {now}");
     let subject = SubjectInput {
         attributes: std::iter::once((SubjectAttribute::CommonName, common_name)).collect(),
         ..SubjectInput::default()

@@ -7,7 +7,8 @@ use ca_domain::key_check::check_public_key;
 use ca_domain::profile::{self, AuthorityUrls, IssuerContext, SubjectInput};
 use ca_domain::template::{SubjectAttribute, Template, TemplateKind};
 use ca_domain::{KeyAlgorithm, KeyOrigin, SerialNumber, Timestamp};
-use ca_files::{Mode, create_private_dir, read_private, write_atomic};
+use ca_files::{FileError, Mode, create_private_dir, read_private, write_atomic};
+use ca_index::Index;
 use ca_signing::{KdfCost, Passphrase, SoftwareKey};
 use der::{Decode, Encode};
 use x509_cert::Certificate;
@@ -18,7 +19,7 @@ use crate::create_authority::{Created, publish, refuse_taken, stage};
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait};
 use crate::init::io;
-use crate::issue::Output;
+use crate::issue::{Output, output, refuse_reused_key};
 
 /// What `ca authority csr` is told.
 pub struct RequestAuthority<'a> {
@@ -56,7 +57,9 @@ pub fn request_authority(home: &Home, request: &RequestAuthority<'_>, wait: &Wai
         .map_err(|error| AuthorityError::Input(format!("cannot encode the request: {error}")))?;
     let key_pem = key.to_encrypted_pem(request.passphrase, request.cost)?;
 
-    let _lock = home.lock(wait)?;
+    // A writer, not the lock alone: an authority of this name whose creation was
+    // interrupted is completed first, and would take the place of this one's key.
+    let _writer = home.writer(wait)?;
     refuse_taken(home, request.name)?;
     let waiting = home.authorities_dir().join(format!(".new-{}", request.name));
     if waiting.exists() {
@@ -90,8 +93,9 @@ pub struct SignAuthority<'a> {
 /// Signs the certificate of an authority that lives elsewhere.
 ///
 /// # Errors
-/// The template does not fit, the parent forbids it, the key is weak, or the
-/// disk fails; nothing was issued then.
+/// The template does not fit, the parent forbids it, the key is weak, somebody
+/// else's or compromised, or the disk fails. Nothing was issued then, unless the
+/// error is [`AuthorityError::Published`], or the ledger's `OutcomeUnknown`.
 pub fn sign_authority(
     home: &Home,
     request: &SignAuthority<'_>,
@@ -104,7 +108,7 @@ pub fn sign_authority(
             request.template.name()
         )));
     }
-    request.output.refuse_existing()?;
+    Output::check(std::slice::from_ref(request.output))?;
     let parent = &request.parent.authority;
     let spki_der = request.csr.public_key_der();
     let checked = check_public_key(spki_der)?;
@@ -135,8 +139,12 @@ pub fn sign_authority(
     let entry = certified.entry(parent.key_id()?, now, detail_bytes(&detail)?);
     let staged = request.output.stage(&certified, None, &parent.full_chain())?;
     let (serial, not_after) = (certified.serial, certified.not_after());
-    home.writer(wait)?.commit(vec![(entry, detail)], now, wait.warn)?;
-    staged.publish().map_err(|source| AuthorityError::Published { serial, source })?;
+    let mut writer = home.writer(wait)?;
+    output::check_new(&Output::new_files(std::slice::from_ref(request.output)))?;
+    let same_key = writer.ask(wait, |index| index.by_key(checked.hash))?;
+    refuse_reused_key(&same_key, &person)?;
+    writer.commit(vec![(entry, detail)], now, wait.warn)?;
+    output::publish(serial, vec![staged])?;
     Ok((serial, not_after))
 }
 
@@ -193,11 +201,20 @@ pub fn import_authority(
     let created = Created { name, template: None, actor };
     let act = created.act_of(leaf, serial, tbs.validity.not_after.into(), checked.key_id, now)?;
     writer.commit(vec![act], now, wait.warn)?;
-    if dir.exists() {
-        std::fs::remove_dir_all(&dir).map_err(io("remove", &dir))?;
-    }
-    publish(home, &staging, name)?;
+    replace_waiting(home, &staging, name)
+        .map_err(|source| AuthorityError::Unnamed { name: name.to_owned(), source })?;
     Authority::load(home, name)
+}
+
+/// Puts the staged directory, which has the key, in the place of the one that waited.
+pub(crate) fn replace_waiting(home: &Home, staging: &Path, name: &str) -> std::result::Result<(), FileError> {
+    let waiting = home.authorities_dir().join(name);
+    match std::fs::remove_dir_all(&waiting) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(FileError::Io { action: "remove", path: waiting, source })
+        }
+        _ => publish(home, staging, name),
+    }
 }
 
 /// Every certificate is a CA's and signed by the next; the last signed itself.

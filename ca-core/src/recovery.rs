@@ -11,10 +11,11 @@ use ca_ledger::{EntryKind, LedgerReader};
 
 use crate::authority::{CERTIFICATE, read_pem_certificates};
 use crate::certify::from_base64;
-use crate::create_authority::{STAGED, publish};
+use crate::create_authority::STAGED;
 use crate::error::{AuthorityError, Result};
 use crate::home::Home;
 use crate::init::io;
+use crate::offline_root::replace_waiting;
 
 /// How many of the last entries can belong to the act that crashed: every writer
 /// completes before it begins, so only the last commit of an authority counts.
@@ -30,23 +31,15 @@ pub(crate) fn complete(home: &Home, ledger: &LedgerReader, warn: &dyn Fn(&str)) 
             if dir.join(name).join(CERTIFICATE).exists() {
                 return Err(AuthorityError::AuthorityExists(name.to_owned()));
             }
-            complete_one(home, &entry.path(), name)?;
+            // An import has a directory with a waiting key already: its staged files
+            // are all of it, so it gives way.
+            replace_waiting(home, &entry.path(), name)?;
             warn(&format!("completed the creation of authority {name:?}, which had been interrupted"));
         } else {
             fs::remove_dir_all(entry.path()).map_err(io("remove", &entry.path()))?;
         }
     }
     Ok(())
-}
-
-/// An import has a directory with a waiting key already: its staged files are
-/// all of it, so it gives way.
-fn complete_one(home: &Home, staging: &Path, name: &str) -> Result<()> {
-    let waiting = home.authorities_dir().join(name);
-    if waiting.exists() {
-        fs::remove_dir_all(&waiting).map_err(io("remove", &waiting))?;
-    }
-    publish(home, staging, name)
 }
 
 fn is_committed(ledger: &LedgerReader, name: &str, staging: &Path) -> Result<bool> {

@@ -1,7 +1,9 @@
 //! The files that an issued certificate is delivered as.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use ca_domain::SerialNumber;
 use ca_files::{FileError, Mode, StagedFile};
 use ca_signing::pkcs12::{self, Pkcs12Profile};
 use ca_signing::{Passphrase, SoftwareKey};
@@ -57,15 +59,32 @@ impl Output {
         }
     }
 
-    pub(crate) fn refuse_existing(&self) -> Result<()> {
-        let (path, replace) = self.target();
-        if path.exists() && !replace {
-            return Err(AuthorityError::Refused(format!(
-                "{} exists already; choose another file, or give --force to replace it",
-                path.display()
-            )));
+    /// Refuses what could not be put in place after the commit: a file that is
+    /// there and shall stay, a directory, one name for two files.
+    pub(crate) fn check(outputs: &[Self]) -> Result<()> {
+        let mut paths = BTreeSet::new();
+        for (path, replace) in outputs.iter().map(Self::target) {
+            if !replace {
+                refuse_existing(path)?;
+            } else if path.is_dir() {
+                return Err(AuthorityError::Refused(format!(
+                    "{} is a directory; name a file",
+                    path.display()
+                )));
+            }
+            refuse_twice(&mut paths, path)?;
         }
         Ok(())
+    }
+
+    /// The files that must not be there, nor come while the lock is waited for.
+    pub(crate) fn new_files(outputs: &[Self]) -> Vec<PathBuf> {
+        outputs
+            .iter()
+            .map(Self::target)
+            .filter(|(_, replace)| !replace)
+            .map(|(path, _)| path.to_owned())
+            .collect()
     }
 
     pub(crate) fn stage(
@@ -101,5 +120,53 @@ impl Output {
 }
 
 fn write(path: &Path, bytes: &[u8], mode: Mode) -> std::result::Result<StagedFile, FileError> {
-    StagedFile::write(path, bytes, mode)
+    StagedFile::write_apart(path, bytes, mode)
+}
+
+/// Looks once more, under the lock: another `ca` may have written the same name.
+pub(crate) fn check_new<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    let mut paths = BTreeSet::new();
+    files.into_iter().try_for_each(|path| {
+        refuse_existing(path)?;
+        refuse_twice(&mut paths, path)
+    })
+}
+
+fn refuse_existing(path: &Path) -> Result<()> {
+    // A link that leads nowhere is something, too.
+    if path.symlink_metadata().is_ok() {
+        return Err(AuthorityError::Refused(format!(
+            "{} exists already; choose another file, or give --force to replace it",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn refuse_twice<'a>(paths: &mut BTreeSet<&'a Path>, path: &'a Path) -> Result<()> {
+    if paths.insert(path) {
+        return Ok(());
+    }
+    Err(AuthorityError::Refused(format!("{} is named for two files; choose another name", path.display())))
+}
+
+/// Gives the files of a committed certificate their names: every one that can
+/// be, whatever happens to the others.
+pub(crate) fn publish(serial: SerialNumber, staged: Vec<StagedFile>) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::with_capacity(staged.len());
+    let mut failed = None;
+    for file in staged {
+        let kept = file.temporary().to_owned();
+        match file.publish() {
+            Ok(path) => files.push(path),
+            Err(source) => {
+                failed.get_or_insert(AuthorityError::Published {
+                    what: format!("certificate {serial}"),
+                    source,
+                    kept,
+                });
+            }
+        }
+    }
+    failed.map_or(Ok(files), Err)
 }

@@ -5,7 +5,8 @@ use std::fs;
 use ca_core::domain::csr::VerifiedRequest;
 use ca_core::domain::{KeyAlgorithm, ReasonCode, Timestamp, Transition};
 use ca_core::inventory::Inventory;
-use ca_core::issue::{Output, SubjectKey};
+use ca_core::issue::{IssueRequest, Output, SubjectKey, commit, issue, prepare};
+use ca_core::ocsp_signer::{IssueOcspSigner, issue_ocsp_signer};
 use ca_core::revoke::{Target, plan};
 use ca_core::signing::{SigningKey, SoftwareKey, csr};
 use ca_core::{AuthorityError, ErrorClass};
@@ -99,7 +100,7 @@ fn an_expired_authority_issues_nothing() {
     let fixture = Fixture::with_authorities();
     let issuer = fixture.unlock("issuing");
     let template = ca_core::templates::load(&fixture.home, "smime-dual").unwrap();
-    let request = ca_core::issue::IssueRequest {
+    let request = IssueRequest {
         issuer: &issuer,
         template: &template,
         subject: &crate::common::person("alice@example.test"),
@@ -110,7 +111,104 @@ fn an_expired_authority_issues_nothing() {
     };
     for moment in ["2026-11-22T00:00:00Z", "2056-01-01T00:00:00Z"] {
         let at = Timestamp::parse(moment).unwrap();
-        let error = ca_core::issue::issue(&fixture.home, &request, at, &wait()).unwrap_err();
+        let error = issue(&fixture.home, &request, at, &wait()).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Refused, "{error}");
+    }
+}
+
+#[test]
+fn files_that_could_not_be_put_in_place_are_refused_before_the_commit() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let certificate = |name: &str, replace| Output::Certificate { path: fixture.path(name), replace };
+    let key = |name: &str| Output::PrivateKey { path: fixture.path(name), replace: true };
+    fs::create_dir(fixture.path("directory")).unwrap();
+    std::os::unix::fs::symlink(fixture.path("nowhere"), fixture.path("link")).unwrap();
+    for outputs in [
+        vec![key("one"), certificate("one", true)],
+        vec![certificate("directory", true)],
+        vec![certificate("directory", false)],
+        vec![certificate("link", false)],
+    ] {
+        let generate = SubjectKey::Generate(Some(KeyAlgorithm::P256));
+        let error = fixture.issue(&issuer, "alice@example.test", generate, &outputs).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Refused, "{error}");
+    }
+    assert_eq!(fixture.size(), 3);
+}
+
+#[test]
+fn a_file_that_came_while_the_lock_was_waited_for_is_kept() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let template = ca_core::templates::load(&fixture.home, "smime-dual").unwrap();
+    let alice = crate::common::person("alice@example.test");
+    let prepared = |outputs: &[Output]| {
+        let request = IssueRequest {
+            issuer: &issuer,
+            template: &template,
+            subject: &alice,
+            key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
+            days: None,
+            outputs,
+            actor: "tester",
+        };
+        prepare(&fixture.home, &request, now()).unwrap()
+    };
+    let outputs = [Output::PrivateKey { path: fixture.path("alice.key"), replace: false }];
+    let (first, second) = (prepared(&outputs), prepared(&outputs));
+    commit(&fixture.home, vec![first], now(), &wait()).unwrap();
+    let kept = fs::read(fixture.path("alice.key")).unwrap();
+    let error = commit(&fixture.home, vec![second], now(), &wait()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Refused, "{error}");
+    assert_eq!(fs::read(fixture.path("alice.key")).unwrap(), kept);
+    assert_eq!(fixture.size(), 4);
+}
+
+#[test]
+fn a_file_that_cannot_be_named_after_the_commit_is_kept_and_so_are_the_others() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let template = ca_core::templates::load(&fixture.home, "smime-dual").unwrap();
+    let outputs = [
+        Output::PrivateKey { path: fixture.path("alice.key"), replace: true },
+        Output::Certificate { path: fixture.path("alice.pem"), replace: false },
+    ];
+    let request = IssueRequest {
+        issuer: &issuer,
+        template: &template,
+        subject: &crate::common::person("alice@example.test"),
+        key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
+        days: None,
+        outputs: &outputs,
+        actor: "tester",
+    };
+    let prepared = prepare(&fixture.home, &request, now()).unwrap();
+    fs::create_dir(fixture.path("alice.key")).unwrap();
+    let error = commit(&fixture.home, vec![prepared], now(), &wait()).unwrap_err();
+    let AuthorityError::Published { kept, .. } = &error else { panic!("{error}") };
+    assert!(fs::read_to_string(kept).unwrap().contains("PRIVATE KEY"));
+    assert!(fixture.path("alice.pem").exists());
+    assert_eq!(fixture.size(), 4);
+}
+
+#[test]
+fn a_responder_keeps_its_key_when_its_certificate_is_renewed() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let template = ca_core::templates::load(&fixture.home, "ocsp-signer").unwrap();
+    let key = SoftwareKey::generate(KeyAlgorithm::P256).unwrap();
+    let der = csr::create(&key, &Name::default()).unwrap();
+    for seconds in [0, 86_400] {
+        let request = IssueOcspSigner {
+            issuer: &issuer,
+            template: &template,
+            csr: Some(VerifiedRequest::from_der(&der, &ca_core::verify_callback).unwrap()),
+            key: None,
+            out: fixture.dir.path(),
+            days: None,
+            actor: "tester",
+        };
+        issue_ocsp_signer(&fixture.home, request, now().saturating_add(seconds), &wait()).unwrap();
     }
 }
