@@ -2,10 +2,12 @@
 
 use ca_domain::{Detail, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
 use ca_index::{CertificateRecord, Filter, Index};
-use ca_ledger::{EntryKind, NewEntry};
+use ca_ledger::{EntryKind, LedgerReader, NewEntry};
+use der::Decode;
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::BasicConstraints;
 
-use crate::authority::Authority;
-use crate::certify::detail_bytes;
+use crate::certify::{detail_bytes, from_base64};
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait, Writer};
 
@@ -56,8 +58,6 @@ pub fn plan(
         Target::Serials(serials) => by_serials(&mut writer, serials, wait)?,
         Target::Mailbox(mailbox) => by_mailbox(&mut writer, mailbox, wait)?,
     };
-    let authorities =
-        Authority::all(home)?.iter().map(|authority| authority.serial()).collect::<Result<Vec<_>>>()?;
     let mut steps = Vec::new();
     let mut skipped = Vec::new();
     for record in records {
@@ -66,7 +66,7 @@ pub fn plan(
             skipped.push((record.serial, format!("expired on {}", record.not_after)));
             continue;
         }
-        check_reason(&record, transition, authorities.contains(&record.serial))?;
+        check_reason(writer.ledger.reader(), &record, transition)?;
         match record.state.apply(transition, now) {
             Ok(after) => steps.push(Step { record, after }),
             Err(error) if lenient => skipped.push((record.serial, error.to_string())),
@@ -160,20 +160,39 @@ fn by_mailbox(writer: &mut Writer, mailbox: &str, wait: &Wait<'_>) -> Result<Vec
 
 /// cACompromise is for authorities, certificateHold never (CRL profile of the
 /// S/MIME BR, section 7.2.2).
-fn check_reason(record: &CertificateRecord, transition: Transition, is_authority: bool) -> Result<()> {
+fn check_reason(ledger: &LedgerReader, record: &CertificateRecord, transition: Transition) -> Result<()> {
     let refuse = |reason, todo| {
         let what = format!("certificate {} of {}", record.serial, record.person);
         Err(AuthorityError::Reason { reason, what, todo })
     };
     match transition {
-        Transition::Hold if is_authority => refuse(
+        Transition::Hold if is_authority(ledger, record)? => refuse(
             ReasonCode::CertificateHold,
             "an authority cannot be suspended, only revoked (S/MIME BR, section 7.2.2)",
         ),
-        Transition::Revoke { reason: ReasonCode::CaCompromise, .. } if !is_authority => refuse(
-            ReasonCode::CaCompromise,
-            "it is the reason for an authority's certificate; use keyCompromise",
-        ),
+        Transition::Revoke { reason: ReasonCode::CaCompromise, .. } if !is_authority(ledger, record)? => {
+            refuse(
+                ReasonCode::CaCompromise,
+                "it is the reason for an authority's certificate; use keyCompromise",
+            )
+        }
         _ => Ok(()),
     }
+}
+
+/// By its certificate: an authority that was signed for another home has no
+/// directory in this one.
+fn is_authority(ledger: &LedgerReader, record: &CertificateRecord) -> Result<bool> {
+    let damaged = |what: String| {
+        AuthorityError::Damaged(format!("entry {}: {what}; run `ca ledger verify`", record.position))
+    };
+    let detail =
+        Detail::from_bytes(&ledger.detail(record.position)?).map_err(|error| damaged(error.to_string()))?;
+    let Detail::CertificateIssued { certificate, .. } = detail else {
+        return Err(damaged("it holds no certificate".into()));
+    };
+    let certificate =
+        Certificate::from_der(&from_base64(&certificate)?).map_err(AuthorityError::der("a certificate"))?;
+    let constraints = certificate.tbs_certificate.get::<BasicConstraints>();
+    Ok(constraints.map_err(AuthorityError::der("basicConstraints"))?.is_some_and(|(_, found)| found.ca))
 }

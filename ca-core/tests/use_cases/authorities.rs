@@ -2,14 +2,15 @@
 
 use std::fs;
 
-use ca_core::domain::KeyAlgorithm;
 use ca_core::domain::csr::VerifiedRequest;
+use ca_core::domain::{KeyAlgorithm, ReasonCode, Transition};
 use ca_core::issue::Output;
 use ca_core::offline_root::{
     RequestAuthority, SignAuthority, import_authority, read_certificates, request_authority, requested_names,
     sign_authority,
 };
-use ca_core::signing::{KdfCost, Passphrase};
+use ca_core::revoke::{Target, plan};
+use ca_core::signing::{KdfCost, Passphrase, SoftwareKey, csr};
 use ca_core::{Authority, AuthorityError, ErrorClass, templates};
 
 use crate::common::{Fixture, ca_name, now, passphrase, wait};
@@ -134,4 +135,65 @@ fn an_authority_whose_entry_was_not_committed_never_existed() {
     drop(fixture.home.writer(&wait()).unwrap());
     assert!(!staged.exists());
     assert_eq!(Authority::names(&fixture.home).unwrap(), ["issuing", "root"]);
+}
+
+#[test]
+fn an_authority_of_another_home_is_revoked_as_one_and_its_key_never_comes_back() {
+    let offline = Fixture::empty();
+    offline.create("root", "root-ca", None).unwrap();
+    let root = offline.unlock("root");
+    let template = templates::load(&offline.home, "issuing-ca").unwrap();
+    let key = SoftwareKey::generate(KeyAlgorithm::P256).unwrap();
+    let subject = ca_name("Mail CA");
+    let der =
+        csr::create(&key, &ca_core::domain::profile::subject_name(&template, &subject).unwrap()).unwrap();
+    let request = VerifiedRequest::from_der(&der, &ca_core::verify_callback).unwrap();
+    let sign = |file: &str| {
+        let sign = SignAuthority {
+            parent: &root,
+            template: &template,
+            csr: &request,
+            subject: &subject,
+            days: None,
+            output: &Output::Chain { path: offline.path(file), replace: false },
+            actor: "tester",
+        };
+        sign_authority(&offline.home, &sign, now(), &wait())
+    };
+    let (serial, _) = sign("one.pem").unwrap();
+    sign("renewed.pem").unwrap();
+    let act = |transition| {
+        plan(&offline.home, &Target::Serials(vec![serial]), transition, now(), &wait())?.execute(
+            "tester",
+            None,
+            now(),
+            &wait(),
+        )
+    };
+    assert_eq!(act(Transition::Hold).unwrap_err().class(), ErrorClass::Refused);
+    act(Transition::Revoke { reason: ReasonCode::CaCompromise, invalidity_date: None }).unwrap();
+    let before = offline.size();
+    let error = sign("again.pem").unwrap_err();
+    assert!(matches!(error, AuthorityError::KeyReuse(_)), "{error}");
+    assert!(!offline.path("again.pem").exists());
+    assert_eq!(offline.size(), before);
+}
+
+#[test]
+fn a_request_does_not_take_the_place_of_an_authority_that_was_interrupted() {
+    let fixture = Fixture::with_authorities();
+    let dir = fixture.home.authorities_dir();
+    fs::rename(dir.join("issuing"), dir.join(".staged-issuing")).unwrap();
+    let template = templates::load(&fixture.home, "issuing-ca").unwrap();
+    let request = RequestAuthority {
+        name: "issuing",
+        template: &template,
+        key: Some(KeyAlgorithm::P256),
+        subject: &ca_name("Mail CA"),
+        passphrase: &passphrase(),
+        cost: KdfCost::Test,
+    };
+    let error = request_authority(&fixture.home, &request, &wait()).unwrap_err();
+    assert!(matches!(error, AuthorityError::AuthorityExists(_)), "{error}");
+    assert!(Authority::load(&fixture.home, "issuing").unwrap().has_key());
 }
