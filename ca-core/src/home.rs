@@ -20,6 +20,7 @@ use ca_ledger::{Checkpoint, LedgerKey, LedgerReader, LedgerWriter, NewEntry};
 
 use crate::config::HomeConfig;
 use crate::error::{AuthorityError, Result};
+use crate::init::io;
 use crate::recovery;
 
 /// An opened home.
@@ -56,7 +57,8 @@ impl Home {
     /// There is none, its permissions are unsafe, or `ca.yaml` is malformed.
     pub fn open(root: &Path) -> Result<Self> {
         let path = root.join("ca.yaml");
-        if !path.exists() {
+        // Someone else's home is there, though it cannot be looked into.
+        if !path.try_exists().map_err(io("read", &path))? {
             return Err(AuthorityError::HomeMissing(root.display().to_string()));
         }
         check_private(root)?;

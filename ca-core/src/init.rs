@@ -22,16 +22,9 @@ pub struct InitRequest {
 }
 
 const UNFINISHED: &str = ".init-unfinished";
-const PARTS: [&str; 8] = [
-    "keys",
-    "ledger",
-    "templates",
-    "authorities",
-    "lock",
-    "ca.yaml",
-    "ocsp-responder.yaml",
-    "crl-publisher.yaml",
-];
+/// What an interrupted `ca init` may have left; `ca.yaml` would have been the last.
+const PARTS: [&str; 6] =
+    ["keys", "ledger", "templates", "authorities", "ocsp-responder.yaml", "crl-publisher.yaml"];
 
 /// Makes a home at `root`: ledger and its key, templates, configuration and
 /// example configurations of the daemons. `ca.yaml` comes last: a home without
@@ -44,6 +37,10 @@ pub fn init(root: &Path, request: &InitRequest, now: Timestamp, wait: &Wait<'_>)
     let lock = WriteLock::acquire(&root.join("lock"), wait.timeout, wait.purpose)?;
     if root.join("ca.yaml").exists() {
         return Err(AuthorityError::HomeExists(root.display().to_string()));
+    }
+    // Only now: before the lock, these were another `ca init`'s.
+    for part in PARTS {
+        remove(&root.join(part))?;
     }
     for directory in ["keys", "templates", "authorities"] {
         create_private_dir(&root.join(directory))?;
@@ -60,7 +57,7 @@ pub fn init(root: &Path, request: &InitRequest, now: Timestamp, wait: &Wait<'_>)
     }
     write_atomic(&root.join("ca.yaml"), config.to_yaml().as_bytes(), Mode::Private)?;
     // The home is complete; the marker only says so once more.
-    fs::remove_file(root.join(UNFINISHED)).map_err(io("remove", &root.join(UNFINISHED)))?;
+    remove(&root.join(UNFINISHED))?;
     sync_dir(root)?;
     drop(lock);
     Home::open(root)
@@ -81,9 +78,6 @@ fn prepare(root: &Path) -> Result<()> {
     create_private_dir(root)?;
     let marker = root.join(UNFINISHED);
     if marker.exists() {
-        for part in PARTS.iter().filter(|part| **part != "lock") {
-            remove(&root.join(part))?;
-        }
         return Ok(());
     }
     let mut entries = fs::read_dir(root).map_err(io("read", root))?;
@@ -94,7 +88,10 @@ fn prepare(root: &Path) -> Result<()> {
             root.display()
         )));
     }
-    Ok(write_atomic(&marker, b"", Mode::Private)?)
+    // Empty, so it is whole as soon as it is there: no temporary file that a crash
+    // would leave in a directory which must be empty.
+    fs::File::create(&marker).map_err(io("create", &marker))?;
+    Ok(sync_dir(root)?)
 }
 
 fn remove(path: &Path) -> Result<()> {

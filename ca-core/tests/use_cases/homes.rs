@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
+use ca_core::files::WriteLock;
 use ca_core::init::{InitRequest, init};
-use ca_core::{AuthorityError, ErrorClass, Home};
+use ca_core::{AuthorityError, ErrorClass, Home, Wait};
 
 use crate::common::{Fixture, now, urls, wait};
 
@@ -31,6 +33,23 @@ fn an_unfinished_home_is_begun_again() {
     assert_eq!(Home::open(&root).unwrap_err().class(), ErrorClass::NotFound);
     init(&root, &request(), now(), &wait()).unwrap();
     assert!(!root.join(".init-unfinished").exists());
+}
+
+#[test]
+fn a_home_that_another_process_is_making_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("home");
+    fs::create_dir(&root).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+    let lock = WriteLock::acquire(&root.join("lock"), Duration::ZERO, "ca init").unwrap();
+    fs::write(root.join(".init-unfinished"), "").unwrap();
+    fs::create_dir(root.join("keys")).unwrap();
+    fs::write(root.join("keys/ledger.key"), "just made").unwrap();
+    let error = init(&root, &request(), now(), &Wait::quiet(Duration::ZERO, "test")).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Busy, "{error}");
+    assert!(root.join("keys/ledger.key").exists());
+    drop(lock);
+    init(&root, &request(), now(), &wait()).unwrap();
 }
 
 #[test]
