@@ -7,11 +7,12 @@
 use chancery_tests::home::text;
 use chancery_tests::{Home, Tool, openssl};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Serial numbers with their states.
+/// Serial numbers of people's certificates with their states.
 type States = BTreeMap<String, String>;
 
 /// A small generator (xorshift64*): the choices must be repeatable, not secret.
@@ -87,7 +88,10 @@ impl Act {
 }
 
 fn states(home: &Home) -> States {
-    home.list("").iter().map(|row| (text(row, "serial"), text(row, "state"))).collect()
+    home.list("--template smime-signing")
+        .iter()
+        .map(|row| (text(row, "serial"), text(row, "state")))
+        .collect()
 }
 
 /// Runs a command and kills it after a while; true if it was done before that.
@@ -97,7 +101,9 @@ fn killed_after(command: &Tool, delay: Duration) -> bool {
     let began = Instant::now();
     while began.elapsed() < delay {
         if let Some(status) = child.try_wait().expect("wait") {
-            assert!(status.success(), "the command failed by itself: {command:?}");
+            let mut said = String::new();
+            let _ = child.stderr.take().map(|mut pipe| pipe.read_to_string(&mut said));
+            assert!(status.success(), "the command failed by itself: {command:?}\n{said}");
             return true;
         }
         thread::sleep(Duration::from_micros(200));
