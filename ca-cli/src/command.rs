@@ -19,7 +19,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
     match command {
         Command::Authority(command) => authority::run(command, context),
         Command::Cert(command) => cert::run(command, context),
-        Command::Completions { shell } => manual::completions(shell),
+        Command::Completions { shell } => manual::completions(shell, context),
         Command::Crl(command) => crl::run(command, context),
         Command::Hold(args) => revoke::hold(&args, context),
         Command::Index(IndexCommand::Rebuild) => ledger::rebuild_index(context),

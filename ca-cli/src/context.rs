@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Global;
 use crate::error::{CliError, Result};
+use crate::report::say;
 
 pub(crate) struct Context {
     pub(crate) home_dir: PathBuf,
@@ -22,16 +23,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: &Global) -> Self {
-        // Only the words of the command: an argument may hold a name or an address.
-        let purpose = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
-        let purpose = purpose.chars().filter(char::is_ascii_lowercase).take(20).collect::<String>();
+    /// `purpose` is shown to those who wait for the lock.
+    pub(crate) fn new(global: &Global, purpose: String) -> Self {
         Self {
             home_dir: global.home(),
             json: global.json,
             quiet: global.quiet,
             timeout: Duration::from_secs(global.lock_timeout),
-            purpose: format!("ca {purpose}"),
+            purpose,
             bar: RefCell::new(None),
         }
     }
@@ -68,7 +67,7 @@ impl Context {
     /// Says something beside the result.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("ca: {text}");
+            say(&format!("ca: {text}"));
         }
     }
 

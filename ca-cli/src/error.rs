@@ -7,6 +7,8 @@ use ca_core::domain::lint::Finding;
 use ca_core::{AuthorityError, ErrorClass};
 use serde_json::{Value, json};
 
+use crate::report::say;
+
 /// The result of a command.
 pub(crate) type Result<T> = std::result::Result<T, CliError>;
 
@@ -90,13 +92,13 @@ from_room!(
 
 fn print(what: &str, todo: &str, value: &Value, json: bool) {
     if json {
-        eprintln!("{}", json!({"error": value}));
+        say(&json!({"error": value}).to_string());
     } else if todo.is_empty() {
-        eprintln!("ca: {what}");
+        say(&format!("ca: {what}"));
     } else if what.contains('\n') {
-        eprintln!("ca: {what}\n{todo}");
+        say(&format!("ca: {what}\n{todo}"));
     } else {
-        eprintln!("ca: {what}; {todo}");
+        say(&format!("ca: {what}; {todo}"));
     }
 }
 
@@ -107,7 +109,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    if std::env::args().any(|argument| argument == "--json") {
+    if std::env::args_os().any(|argument| argument == "--json") {
         let text = error.render().to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         print(what, "", &json!({"code": 2, "what": what, "todo": "see `ca help`"}), true);

@@ -102,14 +102,11 @@ pub(crate) fn serials(path: &Path) -> Result<Vec<SerialNumber>> {
     let mut serials = Vec::new();
     let mut wrong = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let word = line
-            .split('#')
-            .next()
-            .unwrap_or_default()
-            .split([',', ';', '\t', ' '])
-            .next()
-            .unwrap_or_default();
-        if word.is_empty() || (number == 1 && word.eq_ignore_ascii_case("serial")) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let word = line.split([',', ';', '\t', ' ']).next().unwrap_or_default();
+        // A line that is not empty names a certificate, or is an error: one that
+        // was passed over would be one that is not revoked.
+        if line.is_empty() || (number == 1 && word.eq_ignore_ascii_case("serial")) {
             continue;
         }
         match SerialNumber::parse(word) {
@@ -148,8 +145,12 @@ mod tests {
         let path = dir.path().join("list");
         std::fs::write(&path, "serial,person\n0a,alice\n# none\n\n0B:0C # bob\n").unwrap();
         assert_eq!(serials(&path).unwrap().len(), 2);
-        std::fs::write(&path, "0a\nalice\n0\n").unwrap();
+        std::fs::write(&path, "  0a\r\n\t0b ,bob\n").unwrap();
+        assert_eq!(serials(&path).unwrap().len(), 2);
+        std::fs::write(&path, "0a\nalice\n0\n ,bob\n").unwrap();
         let error = serials(&path).unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains("line 3"), "{error}");
+        for line in ["line 2", "line 3", "line 4"] {
+            assert!(error.contains(line), "{error}");
+        }
     }
 }

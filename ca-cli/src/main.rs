@@ -13,20 +13,37 @@ mod report;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::args::Cli;
 use crate::context::Context;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, words(&matches)))
+    });
+    let (cli, words) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return error::usage(&error),
     };
-    let context = Context::new(&cli.global);
+    let context = Context::new(&cli.global, words);
     match command::run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => error.report(cli.global.json),
     }
+}
+
+/// The words of the command, `ca authority create`: without arguments, which may
+/// hold a name or an address.
+fn words(matches: &ArgMatches) -> String {
+    let mut words = "ca".to_owned();
+    let mut level = matches;
+    while let Some((name, below)) = level.subcommand() {
+        words.push(' ');
+        words.push_str(name);
+        level = below;
+    }
+    words
 }

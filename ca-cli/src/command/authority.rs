@@ -2,8 +2,11 @@
 
 use ca_core::authority::Authority;
 use ca_core::create_authority::{CreateAuthority, create_authority};
+use ca_core::domain::SpkiHash;
+use ca_core::domain::csr::VerifiedRequest;
 use ca_core::domain::profile::SubjectInput;
 use ca_core::export::{Format, export};
+use ca_core::files::{Mode, write_atomic};
 use ca_core::issue::Output;
 use ca_core::offline_root::{self, RequestAuthority, SignAuthority};
 use ca_core::signing::KdfCost;
@@ -18,7 +21,7 @@ use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::passphrase::Source;
 use crate::plan::confirm;
-use crate::report::{deliver, show};
+use crate::report::{check_out, deliver, done, say, show};
 
 pub(super) fn run(command: AuthorityCommand, context: &Context) -> Result<()> {
     match command {
@@ -34,7 +37,7 @@ pub(super) fn run(command: AuthorityCommand, context: &Context) -> Result<()> {
         AuthorityCommand::Export { name, format, out, force } => {
             let authority = Authority::load(&context.home()?, &name)?;
             let bytes = export(Format::from(format), authority.der(), authority.chain())?;
-            deliver(out.as_deref(), &bytes, force)
+            deliver(context, out.as_deref(), &bytes, force)
         }
     }
 }
@@ -93,7 +96,7 @@ fn create(args: &CreateArgs, context: &Context) -> Result<()> {
     };
     let now = context.now()?;
     let authority = context.waiting(|wait| create_authority(&home, &request, now, wait))?;
-    show(
+    done(
         context,
         &format!("Created authority {}.\n{}", args.name, describe(&authority)?),
         &value(&authority)?,
@@ -103,6 +106,9 @@ fn create(args: &CreateArgs, context: &Context) -> Result<()> {
 fn csr(args: &CsrArgs, context: &Context) -> Result<()> {
     let home = context.home()?;
     let template = templates::load(&home, &args.template)?;
+    if let Some(out) = &args.out {
+        check_out(out, false)?;
+    }
     let passphrase = source(&args.passphrase).create(&format!("authority {}", args.name))?;
     let request = RequestAuthority {
         name: &args.name,
@@ -113,17 +119,21 @@ fn csr(args: &CsrArgs, context: &Context) -> Result<()> {
         cost: KdfCost::Interactive,
     };
     let pem = context.waiting(|wait| offline_root::request_authority(&home, &request, wait))?;
-    deliver(args.out.as_deref(), pem.as_bytes(), false)?;
-    if let Some(out) = &args.out {
-        let text = format!(
-            "Made the key of {} and its request {}.\nNext: sign it with `ca authority sign` where the root is, then `ca authority import {} --certificate FILE`.",
-            args.name,
-            out.display(),
-            args.name
-        );
-        show(context, &text, &json!({"name": args.name, "files": [out]}))?;
-    }
-    Ok(())
+    let csr = VerifiedRequest::from_pem(pem.as_bytes(), &ca_core::verify_callback)?;
+    let key = SpkiHash::of_der(csr.public_key_der());
+    let name = &args.name;
+    let Some(out) = &args.out else {
+        if !context.json && !context.quiet {
+            say(&format!("Made the key of {name}, SHA-256 {key}."));
+        }
+        return show(context, &pem, &json!({"name": name, "spkiSha256": key.to_string(), "request": pem}));
+    };
+    write_atomic(out, pem.as_bytes(), Mode::Public)?;
+    let text = format!(
+        "Made the key of {name} and its request {}.\n  key hash    SHA-256 {key}\nNext: sign it with `ca authority sign` where the root is, then `ca authority import {name} --certificate FILE`.",
+        out.display(),
+    );
+    done(context, &text, &json!({"name": name, "spkiSha256": key.to_string(), "files": [out]}))
 }
 
 fn sign(args: &SignArgs, context: &Context) -> Result<()> {
@@ -135,15 +145,16 @@ fn sign(args: &SignArgs, context: &Context) -> Result<()> {
     if !named_here {
         subject = offline_root::requested_names(&csr)?;
     }
-    let key = ca_core::domain::SpkiHash::of_der(csr.public_key_der());
+    let key = SpkiHash::of_der(csr.public_key_der());
     let name =
         ca_core::domain::profile::subject_name(&template, &subject).map_err(ca_core::AuthorityError::from)?;
-    if !context.quiet && !context.json {
+    // Whoever is asked must see what it is about.
+    if !args.yes || !(context.quiet || context.json) {
         let from = if named_here { "given here" } else { "taken from the request" };
-        eprintln!(
+        say(&format!(
             "Authority to certify ({from}):\n  subject  {name}\n  key      SHA-256 {key}\n  template {}\n  issuer   {}",
             args.template, args.parent
-        );
+        ));
     }
     confirm("Compare the key's hash with the one shown where it was made. Sign it?", args.yes)?;
     let parent = unlock(&home, &args.parent, &args.passphrase)?;
@@ -161,7 +172,7 @@ fn sign(args: &SignArgs, context: &Context) -> Result<()> {
     let (serial, not_after) =
         context.waiting(|wait| offline_root::sign_authority(&home, &request, now, wait))?;
     let text = format!("Signed {name}, serial {serial}, valid until {not_after}: {}", args.out.display());
-    show(
+    done(
         context,
         &text,
         &json!({"serial": serial.to_string(), "notAfter": not_after.to_string(), "files": [args.out]}),
@@ -178,7 +189,7 @@ fn import(args: &ImportArgs, context: &Context) -> Result<()> {
     let authority = context.waiting(|wait| {
         offline_root::import_authority(&home, &args.name, &certificates, &actor, now, wait)
     })?;
-    show(
+    done(
         context,
         &format!("Imported authority {}.\n{}", args.name, describe(&authority)?),
         &value(&authority)?,

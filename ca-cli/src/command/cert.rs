@@ -44,9 +44,10 @@ fn list(args: &ListArgs, context: &Context) -> Result<()> {
         expiring_before: args.expiring_within.map(|seconds| now.saturating_add(seconds)),
         ..Filter::default()
     };
-    let mut out = Listing::begin(args, context)?;
-    context.waiting(|wait| -> Result<()> {
+    let out = context.waiting(|wait| -> Result<Listing> {
         let mut inventory = Inventory::open(&home, wait)?;
+        // Only now: an error before it leaves nothing half printed.
+        let mut out = Listing::begin(args, context)?;
         let mut failed: Option<CliError> = None;
         inventory.query(&filter, now, args.limit, wait, &mut |record| {
             let authority = names.get(&record.authority).map_or("?", String::as_str);
@@ -58,7 +59,7 @@ fn list(args: &ListArgs, context: &Context) -> Result<()> {
                 }
             }
         })?;
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(out), Err)
     })?;
     out.end(context)
 }
@@ -193,19 +194,20 @@ fn record_value(record: &CertificateRecord, authority: &str, now: Timestamp) -> 
     value
 }
 
-fn find(serial: &str, context: &Context) -> Result<(Issuance, Vec<Vec<u8>>)> {
+/// The certificate, and its issuers if they are wanted.
+fn find(serial: &str, with_chain: bool, context: &Context) -> Result<(Issuance, Vec<Vec<u8>>)> {
     let home = context.home()?;
     let serial = SerialNumber::parse(serial)?;
     context.waiting(|wait| {
         let mut inventory = Inventory::open(&home, wait)?;
         let issuance = inventory.by_serial(serial, wait)?;
-        let chain = inventory.chain(&home, &issuance)?;
+        let chain = if with_chain { inventory.chain(&home, &issuance)? } else { Vec::new() };
         Ok((issuance, chain))
     })
 }
 
 fn show_one(serial: &str, context: &Context) -> Result<()> {
-    let (issuance, _) = find(serial, context)?;
+    let (issuance, _) = find(serial, false, context)?;
     let now = context.now()?;
     let record = &issuance.record;
     let tbs = &issuance.certificate.tbs_certificate;
@@ -257,6 +259,7 @@ fn export_one(
     replace: bool,
     context: &Context,
 ) -> Result<()> {
-    let (issuance, chain) = find(serial, context)?;
-    deliver(out, &export(format.into(), &issuance.der, &chain)?, replace)
+    let with_chain = matches!(format, ExportFormat::Chain | ExportFormat::P7b);
+    let (issuance, chain) = find(serial, with_chain, context)?;
+    deliver(context, out, &export(format.into(), &issuance.der, &chain)?, replace)
 }

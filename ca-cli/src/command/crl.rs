@@ -1,5 +1,6 @@
 //! `ca crl` and `ca ocsp-signer`.
 
+use base64::Engine;
 use ca_core::issue_crl::{IssueCrl, issue_crl};
 use ca_core::ocsp_signer::{IssueOcspSigner, issue_ocsp_signer};
 use ca_core::templates;
@@ -8,8 +9,8 @@ use serde_json::json;
 use super::authority::unlock;
 use crate::args::{CrlCommand, OcspSignerCommand};
 use crate::context::Context;
-use crate::error::{CliError, Result};
-use crate::report::{deliver, show};
+use crate::error::Result;
+use crate::report::{deliver, done, refuse_terminal};
 
 /// Days that a CRL is valid by default: of a root, of other authorities.
 const DAYS: (u32, u32) = (180, 7);
@@ -19,16 +20,14 @@ pub(super) fn run(command: CrlCommand, context: &Context) -> Result<()> {
     let home = context.home()?;
     let issuer = unlock(&home, &authority, &passphrase)?;
     let days = days.unwrap_or(if issuer.authority.is_root() { DAYS.0 } else { DAYS.1 });
-    if out.is_none() && !context.json && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        return Err(CliError::Refused(
-            "a CRL is binary and would garble the terminal; name a file with --out".into(),
-        ));
+    if out.is_none() && !context.json {
+        refuse_terminal()?;
     }
     let request = IssueCrl { issuer: &issuer, days, out: out.clone(), actor: &context.actor() };
     let now = context.now()?;
     let issued = context.waiting(|wait| issue_crl(&home, &request, now, wait))?;
     if out.is_none() && !context.json {
-        return deliver(None, &issued.der, false);
+        return deliver(context, None, &issued.der, false);
     }
     let text = format!(
         "Issued CRL {} of {authority}: {} entries, valid {} to {}.{}",
@@ -44,9 +43,10 @@ pub(super) fn run(command: CrlCommand, context: &Context) -> Result<()> {
         "entries": issued.entries,
         "thisUpdate": issued.this_update.to_string(),
         "nextUpdate": issued.next_update.to_string(),
+        "crl": base64::engine::general_purpose::STANDARD.encode(&issued.der),
         "files": issued.files,
     });
-    show(context, &text, &value)
+    done(context, &text, &value)
 }
 
 pub(super) fn ocsp_signer(command: OcspSignerCommand, context: &Context) -> Result<()> {
@@ -71,5 +71,5 @@ pub(super) fn ocsp_signer(command: OcspSignerCommand, context: &Context) -> Resu
         "notAfter": issued.not_after.to_string(),
         "files": issued.files,
     });
-    show(context, &text, &value)
+    done(context, &text, &value)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::InitArgs;
 use crate::context::Context;
 use crate::error::Result;
-use crate::report::show;
+use crate::report::done;
 
 pub(super) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     let urls = UrlPatterns {
@@ -38,7 +38,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<()> {
         "ledgerVkey": home.config().ledger_vkey,
         "urls": home.config().urls,
     });
-    show(context, &text, &value)
+    done(context, &text, &value)
 }
 
 /// A name that no other ledger has.

@@ -9,7 +9,7 @@ use crate::args::IssueArgs;
 use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::passphrase::Source;
-use crate::report::show;
+use crate::report::{done, show};
 
 pub(super) fn run(args: &IssueArgs, context: &Context) -> Result<()> {
     let home = context.home()?;
@@ -48,6 +48,9 @@ pub(super) fn run(args: &IssueArgs, context: &Context) -> Result<()> {
         files.concat()
     );
     if issued.files.is_empty() {
+        if context.quiet && !context.json {
+            text.clear();
+        }
         text.push_str(&issued.pem);
     }
     let value = json!({
@@ -58,7 +61,7 @@ pub(super) fn run(args: &IssueArgs, context: &Context) -> Result<()> {
         "certificate": issued.pem,
         "files": issued.files,
     });
-    show(context, &text, &value)
+    if issued.files.is_empty() { show(context, &text, &value) } else { done(context, &text, &value) }
 }
 
 fn outputs(args: &IssueArgs) -> Result<Vec<Output>> {

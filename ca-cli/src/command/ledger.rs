@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::LedgerCommand;
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::report::{lines, show};
+use crate::report::{done, lines, show};
 
 pub(super) fn run(command: LedgerCommand, context: &Context) -> Result<()> {
     match command {
@@ -51,7 +51,7 @@ fn verify_all(context: &Context) -> Result<()> {
             checkpoint.origin,
             checkpoint.time
         );
-        return show(context, &text, &value);
+        return done(context, &text, &value);
     }
     let text: String = report
         .faults
@@ -138,14 +138,14 @@ fn heartbeat(context: &Context) -> Result<()> {
     let now = context.now()?;
     let checkpoint = context.waiting(|wait| home.heartbeat(now, wait))?;
     let text = format!("Signed the checkpoint of {} entries again, {}.", checkpoint.size, checkpoint.time);
-    show(context, &text, &json!({"size": checkpoint.size, "time": checkpoint.time.to_string()}))
+    done(context, &text, &json!({"size": checkpoint.size, "time": checkpoint.time.to_string()}))
 }
 
 /// `ca index rebuild`.
 pub(super) fn rebuild_index(context: &Context) -> Result<()> {
     let home = context.home()?;
     let size = context.waiting(|wait| rebuild(&home, wait))?;
-    show(context, &format!("Rebuilt the index from {size} ledger entries."), &json!({"entries": size}))
+    done(context, &format!("Rebuilt the index from {size} ledger entries."), &json!({"entries": size}))
 }
 
 fn kind_name(kind: EntryKind) -> &'static str {

@@ -9,12 +9,12 @@ use serde_json::json;
 use crate::args::Cli;
 use crate::context::Context;
 use crate::error::Result;
-use crate::report::{deliver, show};
+use crate::report::{deliver, done};
 
-pub(super) fn completions(shell: clap_complete::Shell) -> Result<()> {
+pub(super) fn completions(shell: clap_complete::Shell, context: &Context) -> Result<()> {
     let mut bytes = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "ca", &mut bytes);
-    deliver(None, &bytes, false)
+    deliver(context, None, &bytes, false)
 }
 
 pub(super) fn pages(out: Option<&Path>, context: &Context) -> Result<()> {
@@ -23,12 +23,12 @@ pub(super) fn pages(out: Option<&Path>, context: &Context) -> Result<()> {
     let Some(dir) = out else {
         let mut bytes = Vec::new();
         clap_mangen::Man::new(command).render(&mut bytes)?;
-        return deliver(None, &bytes, false);
+        return deliver(context, None, &bytes, false);
     };
     create_dir_all(dir, Mode::Public)?;
     let mut files = Vec::new();
     write_pages(&command, "ca", dir, &mut files)?;
-    show(context, &format!("Wrote {} pages to {}.", files.len(), dir.display()), &json!({"files": files}))
+    done(context, &format!("Wrote {} pages to {}.", files.len(), dir.display()), &json!({"files": files}))
 }
 
 fn write_pages(command: &clap::Command, name: &str, dir: &Path, files: &mut Vec<String>) -> Result<()> {

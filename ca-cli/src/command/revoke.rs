@@ -1,14 +1,14 @@
 //! `ca revoke`, `ca hold`, `ca release`.
 
 use ca_core::domain::{ReasonCode, RevocationState, SerialNumber, Transition};
-use ca_core::revoke::{Plan, Step, Target, plan};
+use ca_core::revoke::{Step, Target, plan};
 use serde_json::{Value, json};
 
 use crate::args::{ReleaseArgs, RevokeArgs, TargetArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::plan::confirm;
-use crate::report::show;
+use crate::report::{done, say, show};
 
 /// Words for one kind of act.
 struct Words {
@@ -53,15 +53,20 @@ fn run(
     context.waiting(|wait| {
         let plan = plan(&home, &target, transition, now, wait)?;
         if act.dry_run {
-            return report(context, &format!("Would {}", words.plan), "plan", &plan.steps, &skipped(&plan));
+            let head = format!("Would {}", words.plan);
+            return show(
+                context,
+                &lines(&head, &plan.steps, &plan.skipped),
+                &value("plan", &plan.steps, &plan.skipped),
+            );
         }
         if !explicit && !act.yes {
-            eprint!("{}", lines(&format!("About to {}", words.plan), &plan.steps, &skipped(&plan)));
+            say(lines(&format!("About to {}", words.plan), &plan.steps, &plan.skipped).trim_end());
             confirm("Go on?", false)?;
         }
-        let skipped = skipped(&plan);
+        let skipped = plan.skipped.clone();
         let steps = plan.execute(&context.actor(), act.note.as_deref(), now, wait)?;
-        report(context, words.done, words.key, &steps, &skipped)
+        done(context, &lines(words.done, &steps, &skipped), &value(words.key, &steps, &skipped))
     })
 }
 
@@ -75,10 +80,6 @@ fn to_target(args: &TargetArgs) -> Result<Target> {
     let serials =
         args.serials.iter().map(|text| SerialNumber::parse(text)).collect::<std::result::Result<_, _>>()?;
     Ok(Target::Serials(serials))
-}
-
-fn skipped(plan: &Plan) -> Vec<(SerialNumber, String)> {
-    plan.skipped.clone()
 }
 
 fn lines(head: &str, steps: &[Step], skipped: &[(SerialNumber, String)]) -> String {
@@ -98,17 +99,11 @@ fn lines(head: &str, steps: &[Step], skipped: &[(SerialNumber, String)]) -> Stri
     text
 }
 
-fn report(
-    context: &Context,
-    head: &str,
-    key: &str,
-    steps: &[Step],
-    skipped: &[(SerialNumber, String)],
-) -> Result<()> {
-    let done: Vec<Value> = steps.iter().map(step_value).collect();
-    let skipped_values: Vec<Value> =
+fn value(key: &str, steps: &[Step], skipped: &[(SerialNumber, String)]) -> Value {
+    let steps: Vec<Value> = steps.iter().map(step_value).collect();
+    let skipped: Vec<Value> =
         skipped.iter().map(|(serial, why)| json!({"serial": serial.to_string(), "why": why})).collect();
-    show(context, &lines(head, steps, skipped), &json!({key: done, "skipped": skipped_values}))
+    json!({key: steps, "skipped": skipped})
 }
 
 fn step_value(step: &Step) -> Value {

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::args::TemplateCommand;
 use crate::context::Context;
 use crate::error::Result;
-use crate::report::show;
+use crate::report::{done, show};
 
 pub(super) fn run(command: TemplateCommand, context: &Context) -> Result<()> {
     match command {
         TemplateCommand::Check { file } => {
             let template = templates::load_file(&file)?;
             let text = format!("{} is a valid template: {}", file.display(), template.description());
-            show(context, &text, &value(&template))
+            done(context, &text, &value(&template))
         }
         TemplateCommand::List => list(context),
         TemplateCommand::Schema => {
