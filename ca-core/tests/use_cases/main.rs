@@ -1,5 +1,7 @@
 //! The use-cases against real homes in temporary directories.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod authorities;
 mod common;
 mod homes;
