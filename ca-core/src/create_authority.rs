@@ -164,7 +164,15 @@ impl Created<'_> {
 }
 
 pub(crate) fn refuse_taken(home: &Home, name: &str) -> Result<()> {
-    if home.authorities_dir().join(name).exists() {
+    let dir = home.authorities_dir().join(name);
+    let request = dir.join(authority::REQUEST);
+    if request.exists() && !dir.join(authority::CERTIFICATE).exists() {
+        return Err(AuthorityError::Refused(format!(
+            "authority {name:?} waits for its certificate, its request is {}; sign that, or choose another name",
+            request.display()
+        )));
+    }
+    if dir.exists() {
         return Err(AuthorityError::AuthorityExists(name.to_owned()));
     }
     Ok(())
