@@ -1,6 +1,7 @@
 //! Making a home.
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use ca_domain::Timestamp;
@@ -90,7 +91,9 @@ fn prepare(root: &Path) -> Result<()> {
     }
     // Empty, so it is whole as soon as it is there: no temporary file that a crash
     // would leave in a directory which must be empty.
-    fs::File::create(&marker).map_err(io("create", &marker))?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(&marker).map_err(io("create", &marker))?;
     Ok(sync_dir(root)?)
 }
 
