@@ -1,8 +1,8 @@
 //! Writing files so that a crash leaves the old one or the new one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::{FileError, StagedFile, fault};
@@ -12,7 +12,7 @@ use crate::{FileError, StagedFile, fault};
 pub enum Mode {
     /// The owner alone: 0600.
     Private,
-    /// Everyone: 0644.
+    /// Everyone: 0644, whatever the umask.
     Public,
 }
 
@@ -48,6 +48,10 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), 
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode.bits());
     let mut file = fault::open(&options, path).map_err(FileError::io("create", path))?;
+    if mode == Mode::Public {
+        // For others to read, whatever the umask.
+        file.set_permissions(Permissions::from_mode(mode.bits())).map_err(FileError::io("change", path))?;
+    }
     fault::write_all(&mut file, bytes).map_err(FileError::io("write", path))?;
     fault::sync(&file).map_err(FileError::io("fsync", path))
 }
@@ -108,7 +112,7 @@ pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
 
 /// Creates a directory and its missing parents, each durable in its parent.
 ///
-/// `private` directories get 0700, others 0755, whatever the umask lets through.
+/// Private directories get 0700, public ones 0755, whatever the umask.
 ///
 /// # Errors
 /// A directory cannot be made or fsynced.
@@ -120,6 +124,10 @@ pub fn create_dir_all(dir: &Path, mode: Mode) -> Result<(), FileError> {
     create_dir_all(above, mode)?;
     let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
     match fault::create_dir(dir, bits) {
+        Ok(()) if mode == Mode::Public => {
+            let open = Permissions::from_mode(bits);
+            std::fs::set_permissions(dir, open).map_err(FileError::io("change", dir))?;
+        }
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => {}
         Err(error) => return Err(FileError::io("create", dir)(error)),
@@ -130,7 +138,6 @@ pub fn create_dir_all(dir: &Path, mode: Mode) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

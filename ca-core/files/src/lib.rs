@@ -17,7 +17,7 @@ pub mod staged;
 pub use atomic::{Mode, create_dir_all, replace_tail, sync_dir, write_atomic};
 pub use batch::Batch;
 pub use lock::{Holder, WriteLock};
-pub use private::{check_private, check_trusted, create_private_dir, read_private};
+pub use private::{check_private, check_trusted, create_private_dir, open_private, read_private};
 pub use staged::StagedFile;
 
 use std::io;

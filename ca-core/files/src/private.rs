@@ -1,7 +1,8 @@
 //! Files that only their owner may read, and files that only their owner may change.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::FileError;
@@ -40,6 +41,16 @@ pub fn check_trusted(path: &Path) -> Result<(), FileError> {
 
 fn check(path: &Path, forbidden: u32, what: &'static str, mend: &str) -> Result<(), FileError> {
     let meta = fs::symlink_metadata(path).map_err(FileError::io("read", path))?;
+    judge(path, &meta, forbidden, what, mend)
+}
+
+fn judge(
+    path: &Path,
+    meta: &Metadata,
+    forbidden: u32,
+    what: &'static str,
+    mend: &str,
+) -> Result<(), FileError> {
     if meta.file_type().is_symlink() {
         return Err(FileError::Unsafe {
             path: path.to_owned(),
@@ -62,13 +73,34 @@ fn check(path: &Path, forbidden: u32, what: &'static str, mend: &str) -> Result<
     Ok(())
 }
 
+/// Opens a file that only its owner may read. What is checked is what was opened.
+///
+/// # Errors
+/// As [`check_private`], or it cannot be opened.
+pub fn open_private(path: &Path) -> Result<File, FileError> {
+    // Only for the message: a link is refused by the open as well.
+    check_private(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(FileError::io("open", path))?;
+    let meta = file.metadata().map_err(FileError::io("read", path))?;
+    judge(path, &meta, 0o077, "can be read or written by others", "chmod go=")?;
+    Ok(file)
+}
+
 /// Reads a file that only its owner may read.
 ///
 /// # Errors
-/// As [`check_private`], or it cannot be read.
+/// As [`open_private`], or it cannot be read.
 pub fn read_private(path: &Path) -> Result<Vec<u8>, FileError> {
-    check_private(path)?;
-    fs::read(path).map_err(FileError::io("read", path))
+    let mut file = open_private(path)?;
+    let length = file.metadata().map_err(FileError::io("read", path))?.len();
+    // Room for all of it: a secret is not left behind by a buffer that grew.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
+    file.read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

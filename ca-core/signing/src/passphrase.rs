@@ -62,12 +62,7 @@ impl Passphrase {
     /// # Errors
     /// As [`Passphrase::from_reader`], or others may read or change the file.
     pub fn load(path: &Path) -> Result<Self, SigningError> {
-        ca_files::check_private(path)?;
-        let file = std::fs::File::open(path).map_err(|source| FileError::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = ca_files::open_private(path)?;
         Self::read(file, path).map_err(|error| error.in_file(path))
     }
 
