@@ -25,7 +25,7 @@ Exit status:
   0  done
   1  failed: a file, a key or the machine
   2  usage: the command line or an input file is malformed
-  3  refused by policy; nothing was changed
+  3  refused by policy: a name, key, request, template or state that may not be; nothing was changed
   4  not found
   5  busy: another process holds the lock";
 

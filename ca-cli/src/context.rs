@@ -36,7 +36,12 @@ impl Context {
     }
 
     pub(crate) fn home(&self) -> Result<Home> {
-        Ok(Home::open(&self.home_dir)?)
+        let home = Home::open(&self.home_dir)?;
+        if home.is_interrupted() {
+            // A crash came between the commit of an authority and its name.
+            self.waiting(|wait| home.writer(wait).map(drop))?;
+        }
+        Ok(home)
     }
 
     /// The time of the act.

@@ -19,6 +19,8 @@ use crate::args::Cli;
 use crate::context::Context;
 
 fn main() -> ExitCode {
+    // Libraries that make files of their own, the index, keep them private.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches)?;
         Ok((cli, words(&matches)))

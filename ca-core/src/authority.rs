@@ -89,6 +89,25 @@ impl Authority {
         Ok(names)
     }
 
+    /// The names of the authorities that wait for their certificate, in order.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn waiting(home: &Home) -> Result<Vec<String>> {
+        let dir = home.authorities_dir();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(io("read", &dir))? {
+            let entry = entry.map_err(io("read", &dir))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let waits = entry.path().join(REQUEST).exists() && !entry.path().join(CERTIFICATE).exists();
+            if check_name(&name).is_ok() && waits {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// Every authority, in the order of their names.
     ///
     /// # Errors
@@ -255,23 +274,4 @@ pub(crate) fn pem_certificates(text: &str, path: &Path) -> Result<Vec<Vec<u8>>> 
         found.push(certificate.to_der().map_err(AuthorityError::der("a certificate"))?);
     }
     Ok(found)
-}
-
-/// Reads one certificate, PEM or DER.
-///
-/// # Errors
-/// The file cannot be read or is not a certificate.
-pub fn read_certificate(path: &Path) -> Result<Certificate> {
-    let bytes = fs::read(path).map_err(io("read", path))?;
-    let parsed = match std::str::from_utf8(&bytes) {
-        Ok(text) if text.contains("-----BEGIN") => {
-            let all = pem_certificates(text, path)?;
-            return match all.first() {
-                Some(der) => Certificate::from_der(der).map_err(AuthorityError::der("a certificate")),
-                None => Err(AuthorityError::Input(format!("{} holds no certificate", path.display()))),
-            };
-        }
-        _ => Certificate::from_der(&bytes),
-    };
-    parsed.map_err(|error| AuthorityError::Input(format!("{} is not a certificate: {error}", path.display())))
 }

@@ -128,6 +128,12 @@ impl Home {
         Ok(LedgerReader::open(&self.ledger_dir(), &self.config.ledger_vkey)?)
     }
 
+    /// Whether a crash left an authority without its name; [`Home::writer`] completes it.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        recovery::is_needed(self)
+    }
+
     /// Opens ledger and index for writing, and completes what a crash left half done.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub mod create_authority;
 pub mod error;
 pub mod export;
 pub mod home;
+pub mod import_authority;
 pub mod init;
 pub mod inventory;
 pub mod issue;

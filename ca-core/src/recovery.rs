@@ -14,12 +14,18 @@ use crate::certify::from_base64;
 use crate::create_authority::STAGED;
 use crate::error::{AuthorityError, Result};
 use crate::home::Home;
+use crate::import_authority::replace_waiting;
 use crate::init::io;
-use crate::offline_root::replace_waiting;
 
 /// How many of the last entries can belong to the act that crashed: every writer
 /// completes before it begins, so only the last commit of an authority counts.
 const LAST: u64 = 4;
+
+/// Whether a staged authority waits.
+pub(crate) fn is_needed(home: &Home) -> bool {
+    let staged = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with(STAGED);
+    fs::read_dir(home.authorities_dir()).is_ok_and(|entries| entries.flatten().any(staged))
+}
 
 pub(crate) fn complete(home: &Home, ledger: &LedgerReader, warn: &dyn Fn(&str)) -> Result<()> {
     let dir = home.authorities_dir();

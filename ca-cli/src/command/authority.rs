@@ -7,6 +7,7 @@ use ca_core::domain::csr::VerifiedRequest;
 use ca_core::domain::profile::SubjectInput;
 use ca_core::export::{Format, export};
 use ca_core::files::{Mode, write_atomic};
+use ca_core::import_authority::{import_authority, read_certificates};
 use ca_core::issue::Output;
 use ca_core::offline_root::{self, RequestAuthority, SignAuthority};
 use ca_core::signing::KdfCost;
@@ -183,12 +184,11 @@ fn import(args: &ImportArgs, context: &Context) -> Result<()> {
     let home = context.home()?;
     let mut paths = vec![args.certificate.as_path()];
     paths.extend(args.chain.as_deref());
-    let certificates = offline_root::read_certificates(&paths)?;
+    let certificates = read_certificates(&paths)?;
     let now = context.now()?;
     let actor = context.actor();
-    let authority = context.waiting(|wait| {
-        offline_root::import_authority(&home, &args.name, &certificates, &actor, now, wait)
-    })?;
+    let authority =
+        context.waiting(|wait| import_authority(&home, &args.name, &certificates, &actor, now, wait))?;
     done(
         context,
         &format!("Imported authority {}.\n{}", args.name, describe(&authority)?),
@@ -212,12 +212,22 @@ fn list(context: &Context) -> Result<()> {
         ]);
         values.push(value(authority)?);
     }
-    let text = if authorities.is_empty() {
+    let waiting = Authority::waiting(&home)?;
+    for name in &waiting {
+        table.add_row([
+            name.as_str(),
+            "waits for its certificate, see `ca authority import`",
+            "",
+            "",
+            "here",
+        ]);
+    }
+    let text = if authorities.is_empty() && waiting.is_empty() {
         "No authority yet; make one with `ca authority create`.".to_owned()
     } else {
         table.trim_fmt()
     };
-    show(context, &text, &json!({"authorities": values}))
+    show(context, &text, &json!({"authorities": values, "waiting": waiting}))
 }
 
 fn key_name(authority: &Authority) -> String {

@@ -1,7 +1,7 @@
 //! `ca revoke`, `ca hold`, `ca release`.
 
 use ca_core::domain::{ReasonCode, RevocationState, SerialNumber, Transition};
-use ca_core::revoke::{Step, Target, plan};
+use ca_core::revoke::{self, Step, Target};
 use serde_json::{Value, json};
 
 use crate::args::{ReleaseArgs, RevokeArgs, TargetArgs};
@@ -47,11 +47,11 @@ fn run(
 ) -> Result<()> {
     let home = context.home()?;
     let target = to_target(target)?;
-    let now = context.now()?;
     // One certificate named by its serial number needs no second look.
     let explicit = matches!(&target, Target::Serials(serials) if serials.len() == 1);
     context.waiting(|wait| {
-        let plan = plan(&home, &target, transition, now, wait)?;
+        let mut now = context.now()?;
+        let mut plan = revoke::plan(&home, &target, transition, now, wait)?;
         if act.dry_run {
             let head = format!("Would {}", words.plan);
             return show(
@@ -62,12 +62,27 @@ fn run(
         }
         if !explicit && !act.yes {
             say(lines(&format!("About to {}", words.plan), &plan.steps, &plan.skipped).trim_end());
+            // Nobody else waits while a person thinks.
+            let shown = serials(&plan.steps);
+            drop(plan);
             confirm("Go on?", false)?;
+            now = context.now()?;
+            plan = revoke::plan(&home, &target, transition, now, wait)?;
+            if serials(&plan.steps) != shown {
+                return Err(CliError::Refused(
+                    "other certificates would change now than those shown; look again, nothing was changed"
+                        .into(),
+                ));
+            }
         }
         let skipped = plan.skipped.clone();
         let steps = plan.execute(&context.actor(), act.note.as_deref(), now, wait)?;
         done(context, &lines(words.done, &steps, &skipped), &value(words.key, &steps, &skipped))
     })
+}
+
+fn serials(steps: &[Step]) -> Vec<SerialNumber> {
+    steps.iter().map(|step| step.record.serial).collect()
 }
 
 fn to_target(args: &TargetArgs) -> Result<Target> {

@@ -4,10 +4,10 @@ use std::fs;
 
 use ca_core::domain::csr::VerifiedRequest;
 use ca_core::domain::{KeyAlgorithm, ReasonCode, Transition};
+use ca_core::import_authority::{import_authority, read_certificates};
 use ca_core::issue::Output;
 use ca_core::offline_root::{
-    RequestAuthority, SignAuthority, import_authority, read_certificates, request_authority, requested_names,
-    sign_authority,
+    RequestAuthority, SignAuthority, request_authority, requested_names, sign_authority,
 };
 use ca_core::revoke::{Target, plan};
 use ca_core::signing::{KdfCost, Passphrase, SoftwareKey, csr};
@@ -88,7 +88,13 @@ fn an_offline_root_signs_a_request_and_the_answer_is_imported() {
     assert!(matches!(foreign, AuthorityError::AuthorityExists(_)));
     assert!(!Authority::load(&online.home, "root").unwrap().has_key());
 
+    let typo = import("isuing", &certificates).unwrap_err().to_string();
+    assert!(typo.contains("ca authority import issuing"), "{typo}");
+    assert_eq!(Authority::waiting(&online.home).unwrap(), ["issuing"]);
     let issuing = import("issuing", &certificates).unwrap();
+    assert!(Authority::waiting(&online.home).unwrap().is_empty());
+    let twice = import("again", &certificates).unwrap_err();
+    assert!(matches!(twice, AuthorityError::AuthorityExists(name) if name == "issuing"));
     assert!(issuing.has_key());
     let issuing = issuing.unlock(&passphrase()).unwrap();
     online.issue_p256(&issuing, "alice@example.test");
