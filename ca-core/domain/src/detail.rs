@@ -37,6 +37,14 @@ pub enum Detail {
         /// The PKCS#10 request, base64 of DER, if there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<String>,
+        /// SHA-256 of the archive that holds the private key, hexadecimal, if it
+        /// is in escrow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        escrow: Option<String>,
+        /// The batch that it was issued in and the line of the person there, as
+        /// `BATCH:LINE`: a batch that was interrupted finds by it what is done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<String>,
         /// Who did it.
         actor: String,
     },
@@ -56,6 +64,136 @@ pub enum Detail {
         number: String,
         /// SHA-256 of the DER CRL, hexadecimal.
         sha256: String,
+        /// Who did it.
+        actor: String,
+    },
+    /// Keys are shared with this recovery agent from now on.
+    EscrowAgentAdded {
+        /// The agent's name in the home directory.
+        agent: String,
+        /// The agent's certificate, base64 of DER.
+        certificate: String,
+        /// Who did it.
+        actor: String,
+    },
+    /// Keys are no longer shared with this recovery agent. What was sealed before
+    /// stays sealed to it.
+    EscrowAgentRemoved {
+        /// The agent's name in the home directory.
+        agent: String,
+        /// SHA-256 of the agent's public key (SubjectPublicKeyInfo), hexadecimal.
+        key: String,
+        /// Who did it.
+        actor: String,
+    },
+    /// So many agents must work together from now on, for keys sealed from now on.
+    EscrowThresholdSet {
+        /// Agents needed to recover a key.
+        threshold: u8,
+        /// Who did it.
+        actor: String,
+    },
+    /// The recovery of keys was asked for.
+    RecoveryRequested {
+        /// The request's identifier, hexadecimal.
+        request: String,
+        /// SHA-256 of the request file, hexadecimal.
+        sha256: String,
+        /// SHA-256 of the archives of the wanted keys, hexadecimal.
+        archives: Vec<String>,
+        /// Whose keys.
+        person: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Who did it.
+        actor: String,
+    },
+    /// An agent's contribution to a recovery was handed in and used.
+    RecoveryContributed {
+        /// The request's identifier, hexadecimal.
+        request: String,
+        /// The agent's name at the time of sealing.
+        agent: String,
+        /// SHA-256 of the agent's public key (SubjectPublicKeyInfo), hexadecimal.
+        key: String,
+        /// SHA-256 of the contribution file, hexadecimal.
+        sha256: String,
+        /// Who handed it in.
+        actor: String,
+    },
+    /// Notices about coming expiries were handed to the mail server.
+    NoticesSent {
+        /// The lines of the log of notices that are recorded by this entry.
+        notices: Vec<String>,
+        /// Who did it.
+        actor: String,
+    },
+    /// A certificate was asked for that needs a second person's approval.
+    RequestSubmitted {
+        /// The request's identifier, hexadecimal.
+        request: String,
+        /// SHA-256 of the request file, hexadecimal: all that is to be issued.
+        sha256: String,
+        /// The template.
+        template: String,
+        /// SHA-256 of the template file, hexadecimal.
+        template_hash: String,
+        /// Whose certificate it will be.
+        person: String,
+        /// The requester's user number.
+        requester: u32,
+        /// Who did it.
+        actor: String,
+    },
+    /// A second person approved a request.
+    RequestApproved {
+        /// The request's identifier, hexadecimal.
+        request: String,
+        /// SHA-256 of the request file, hexadecimal.
+        sha256: String,
+        /// The user number of who asked.
+        requester: u32,
+        /// The user number of who approved.
+        approver: u32,
+        /// Who did it.
+        actor: String,
+    },
+    /// A request was rejected.
+    RequestRejected {
+        /// The request's identifier, hexadecimal.
+        request: String,
+        /// SHA-256 of the request file, hexadecimal.
+        sha256: String,
+        /// The user number of who asked.
+        requester: u32,
+        /// The user number of who rejected it; that may be the same one.
+        rejecter: u32,
+        /// Why.
+        reason: String,
+        /// Who did it.
+        actor: String,
+    },
+    /// A person left: what is published about them is to be withdrawn.
+    PersonLeft {
+        /// The mailbox.
+        person: String,
+        /// Who did it.
+        actor: String,
+        /// A remark for the record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// A private key left the archive.
+    KeyRecovered {
+        /// The request's identifier, hexadecimal.
+        request: String,
+        /// SHA-256 of the archive, hexadecimal.
+        archive: String,
+        /// Whose key.
+        person: String,
+        /// The agents that contributed.
+        agents: Vec<String>,
         /// Who did it.
         actor: String,
     },

@@ -5,12 +5,14 @@
 //! random bytes come in as arguments.
 
 pub mod algorithm;
+pub mod clients;
 pub mod csr;
 pub mod detail;
 pub mod key_check;
 pub mod key_id;
 pub mod lint;
 pub mod mailbox;
+pub mod microsoft;
 pub mod profile;
 pub mod revocation;
 pub mod serial_number;
@@ -24,6 +26,7 @@ pub use key_check::{CheckedKey, KeyError, check_public_key};
 pub use key_id::{KeyIdentifier, SpkiHash};
 pub use lint::{Finding, LintContext, LintReport, LintedTbs, Severity, SignError, SignedCertificate, lint};
 pub use mailbox::{DnsName, DomainError, Mailbox, MailboxError};
+pub use microsoft::{MicrosoftNameError, SecurityIdentifier, Upn};
 pub use profile::{AuthorityUrls, IssuerContext, ProfileError, SubjectInput};
 pub use revocation::{ReasonCode, RevocationState, Transition, TransitionError};
 pub use serial_number::{SerialNumber, SerialNumberError};

@@ -16,6 +16,7 @@ mod authority;
 mod br_subject;
 mod ext_key_usage;
 mod extensions;
+mod finished;
 mod identity;
 mod key_usage;
 mod linted;
@@ -28,7 +29,9 @@ mod subject;
 mod tests;
 mod validity;
 mod view;
+mod windows;
 
+pub use finished::{FinishedReport, lint_certificate, lint_tbs};
 pub use linted::{LintedTbs, SignError, SignedCertificate};
 use view::View;
 
@@ -154,6 +157,7 @@ const GROUPS: &[&[Lint]] = &[
     policies::LINTS,
     locations::LINTS,
     br_subject::LINTS,
+    windows::LINTS,
 ];
 
 /// Every rule, for documentation.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 mod domain;
-mod script;
+pub(crate) mod script;
 
 pub use domain::{DnsName, DomainError};
 

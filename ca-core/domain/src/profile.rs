@@ -74,12 +74,20 @@ pub fn build(
     if name.is_empty() && template.kind().is_authority() {
         return Err(ProfileError::NamelessAuthority(template.name().to_owned()));
     }
-    let alternative = names::alternative(template, subject)?;
-    if let Some(constraints) = issuer.and_then(|issuer| issuer.name_constraints.as_ref()) {
+    let alternative = names::alternative(template, issuer, subject)?;
+    for constraints in issuer.into_iter().flat_map(IssuerContext::all_constraints) {
         constraints::check(constraints, subject)?;
     }
     let validity = validity::validity(template, issuer, now, days)?;
-    let parts = extensions::Parts { template, issuer, algorithm, key_id, subject: &name, alternative };
+    let parts = extensions::Parts {
+        template,
+        issuer,
+        algorithm,
+        key_id,
+        subject: &name,
+        alternative,
+        input: subject,
+    };
     let extensions = extensions::build(parts)?;
     let subject_public_key_info = SubjectPublicKeyInfoOwned::from_der(spki_der).map_err(ProfileError::Key)?;
     if subject_public_key_info.to_der().map_err(ProfileError::Key)? != spki_der {

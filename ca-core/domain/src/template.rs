@@ -21,13 +21,16 @@ use x509_cert::ext::pkix::KeyUsage;
 
 use crate::KeyAlgorithm;
 
+mod approval;
 mod check;
 mod check_br;
 mod check_keys;
 mod check_kind;
+mod conformance;
 mod domains;
 mod error;
 mod file;
+mod narrow;
 mod purpose;
 mod read;
 mod schema;
@@ -37,19 +40,21 @@ mod subject;
 mod tests;
 mod value;
 
+pub use approval::Approval;
+pub use conformance::{BrProfile, Conformance, Validation};
 pub use domains::{DomainPattern, MailboxDomains};
 pub use error::{Problem, TemplateError};
 pub use file::{
-    AiaSection, AltNameSection, At, ConstraintNames, KeySection, KeyUsageSection, NameConstraintSection,
-    PolicyEntry, SubjectEntry, TemplateFile, ValiditySection,
+    AiaSection, AltNameSection, At, ConstraintNames, KeySection, KeyUsageSection, MicrosoftSection,
+    MicrosoftTemplate, NameConstraintSection, PolicyEntry, RenewalSection, SubjectEntry, TemplateFile,
+    ValiditySection,
 };
+pub use narrow::NarrowError;
 pub use purpose::{KeyPurpose, Oid, SmimeCapability};
 pub use schema::json_schema;
 pub use shipped::shipped;
 pub use subject::{Pattern, Placeholder, SubjectAttribute};
-pub use value::{
-    Conformance, KeyFamily, KeyUsageBit, Marker, Need, Permission, Presence, TemplateKind, UrlSource,
-};
+pub use value::{KeyFamily, KeyUsageBit, Marker, Need, Permission, Presence, TemplateKind, UrlSource};
 
 /// A template that is complete and does not contradict itself.
 #[derive(Clone, Debug)]
@@ -110,6 +115,12 @@ impl Template {
         *self.file.conformance
     }
 
+    /// Whether a second person must approve before a certificate is issued.
+    #[must_use]
+    pub fn approval(&self) -> Approval {
+        *self.file.approval
+    }
+
     /// The key algorithms that it accepts; never empty.
     #[must_use]
     pub fn key_algorithms(&self) -> &[KeyAlgorithm] {
@@ -132,6 +143,12 @@ impl Template {
     #[must_use]
     pub fn csr(&self) -> Permission {
         *self.file.key.csr
+    }
+
+    /// Whether a new certificate may have the key of the one that it renews.
+    #[must_use]
+    pub fn renews_with_same_key(&self) -> bool {
+        self.file.renewal.same_key.as_ref().is_some_and(|permission| permission.is_allowed())
     }
 
     /// Days of validity unless others are asked for; at least 1.
@@ -193,6 +210,24 @@ impl Template {
     #[must_use]
     pub fn dns_names(&self) -> Presence {
         *self.file.subject_alt_names.dns
+    }
+
+    /// Whether a user principal name is in the SubjectAltName.
+    #[must_use]
+    pub fn upn(&self) -> Presence {
+        *self.file.subject_alt_names.upn
+    }
+
+    /// The certificate template that Windows is told of; none: no extension.
+    #[must_use]
+    pub fn microsoft_template(&self) -> Option<&MicrosoftTemplate> {
+        self.file.microsoft.as_deref().and_then(|section| section.template.as_ref())
+    }
+
+    /// Whether the security identifier of an account is in the certificate.
+    #[must_use]
+    pub fn sid(&self) -> Presence {
+        self.file.microsoft.as_ref().map_or(Presence::Forbidden, |section| *section.sid)
     }
 
     /// Whose mailboxes may be certified.

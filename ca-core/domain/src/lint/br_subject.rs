@@ -18,6 +18,7 @@ pub(super) const LINTS: &[Lint] = &[
     Lint::error("br-subject-attributes", "S/MIME BR 7.1.4.2.3 to 7.1.4.2.6", claims_br, attributes),
     Lint::error("br-common-name", "S/MIME BR 7.1.4.2.2 a", claims_br, common_name),
     Lint::error("br-organization-identifier", "S/MIME BR 7.1.4.2.2 d", claims_br, organization_identifier),
+    Lint::warning("br-german-register", "S/MIME BR 7.1.4.2.2 d", claims_br, german_register),
     Lint::error("br-person", "S/MIME BR 7.1.4.2.2 e and f", claims_br, person),
     Lint::error("br-address", "S/MIME BR 7.1.4.2.2 j to m", claims_br, address),
 ];
@@ -115,6 +116,26 @@ fn is_registration(text: &str, country: Option<&str>) -> bool {
     let same =
         |country: &str| of == "XG" || of == country || (kind == "VAT" && of == "EL" && country == "GR");
     known && letters && divided && country.is_none_or(same)
+}
+
+/// The European unique identifier of a German register: country, register, dot, number.
+fn german_register(view: &View<'_>) -> Vec<String> {
+    let euid = |reference: &str| {
+        let parts = reference.strip_prefix("DE").and_then(|rest| rest.split_once('.'));
+        parts.is_some_and(|(register, number)| !register.is_empty() && !number.is_empty())
+    };
+    let references = view
+        .subject_texts(ORGANIZATION_IDENTIFIER)
+        .filter_map(|text| text.strip_prefix("NTRDE"))
+        .filter(|rest| !rest.strip_prefix('-').is_some_and(euid));
+    references
+        .map(|rest| {
+            format!(
+                "the organizationIdentifier \"NTRDE{rest}\" is not a European unique identifier (EUID); write it like \
+                 NTRDE-DEK1101R.HRB123456"
+            )
+        })
+        .collect()
 }
 
 fn person(view: &View<'_>) -> Vec<String> {

@@ -18,10 +18,13 @@ use x509_cert::ext::pkix::{
 
 use super::view::{View, always, leaf, user};
 use super::{Lint, flag};
+use crate::microsoft::{self, SecurityExtension, TemplateExtension};
 
 /// The extensions of our templates, and whether they are critical; the
 /// SubjectAltName is critical just where there is no subject.
-const KNOWN: [(ObjectIdentifier, &str, Option<bool>); 12] = [
+const KNOWN: [(ObjectIdentifier, &str, Option<bool>); 14] = [
+    (microsoft::SECURITY, "the security identifier extension", Some(false)),
+    (microsoft::TEMPLATE, "the certificate template extension", Some(false)),
     (ID_CE_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier", Some(false)),
     (ID_CE_BASIC_CONSTRAINTS, "basicConstraints", Some(true)),
     (ID_CE_CERTIFICATE_POLICIES, "certificatePolicies", Some(false)),
@@ -88,6 +91,8 @@ fn encoding(view: &View<'_>) -> Vec<String> {
             ID_PE_AUTHORITY_INFO_ACCESS => is_exact::<AuthorityInfoAccessSyntax>(value),
             ID_PKIX_OCSP_NOCHECK => is_exact::<Null>(value),
             SMIME_CAPABILITIES => capabilities(value).is_ok(),
+            microsoft::SECURITY => SecurityExtension::read(value).is_some(),
+            microsoft::TEMPLATE => is_exact::<TemplateExtension>(value),
             _ => true,
         };
         !exact

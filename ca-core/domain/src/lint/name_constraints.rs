@@ -5,7 +5,7 @@ use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
-use super::view::{View, below_root, extension, subordinate};
+use super::view::{View, below_root, extension, subordinate, text_of};
 use super::{Lint, alt_names, flag};
 use crate::DnsName;
 
@@ -53,8 +53,15 @@ fn within_issuer(view: &View<'_>) -> Vec<String> {
     // Addresses in the subject count as well where there is no SubjectAltName; we
     // demand that they be repeated there.
     for mailbox in alt_names::mailboxes(view) {
-        if let Ok(text) = der::asn1::Ia5String::new(&mailbox) {
-            names.push(GeneralName::Rfc822Name(text));
+        names.extend(as_rfc822(&mailbox));
+    }
+    // No relying party constrains user principal names: that is up to us.
+    for name in view.names.iter().flat_map(|names| &names.0) {
+        if let GeneralName::OtherName(other) = name
+            && other.type_id == crate::microsoft::UPN
+            && let Some(upn) = text_of(&other.value)
+        {
+            names.extend(as_rfc822(&upn));
         }
     }
     let permitted = constraints.permitted_subtrees.unwrap_or_default();
@@ -67,6 +74,14 @@ fn within_issuer(view: &View<'_>) -> Vec<String> {
     let mut found = flag(outside, "a name is outside what the issuer's nameConstraints permit");
     found.extend(flag(inside, "a name is inside what the issuer's nameConstraints exclude"));
     found
+}
+
+/// A name as constraints for mailboxes see it. A local part beyond ASCII counts by
+/// its domain alone (RFC 9598, section 6).
+fn as_rfc822(mailbox: &str) -> Option<GeneralName> {
+    let (local, domain) = mailbox.rsplit_once('@')?;
+    let text = if local.is_ascii() { mailbox.to_owned() } else { format!("\u{7f}@{domain}") };
+    der::asn1::Ia5String::new(&text).ok().map(GeneralName::Rfc822Name)
 }
 
 fn same_form(base: &GeneralName, name: &GeneralName) -> bool {

@@ -26,6 +26,7 @@ mod junk;
 mod names;
 mod structure;
 mod usage;
+mod windows;
 
 /// The time of issuance in these tests.
 fn now() -> Timestamp {
@@ -73,6 +74,9 @@ fn names_for(template: &Template) -> SubjectInput {
         (SubjectAttribute::CommonName, template.name()),
         (SubjectAttribute::Organization, "Example"),
         (SubjectAttribute::Country, "DE"),
+        (SubjectAttribute::OrganizationIdentifier, "NTRDE-DEK1101R.HRB1234"),
+        (SubjectAttribute::GivenName, "Alice"),
+        (SubjectAttribute::Surname, "Example"),
     ];
     let of_template: BTreeSet<_> = template.subject().map(|(attribute, _, _)| attribute).collect();
     let common = !names.mailboxes.is_empty() || !names.dns_names.is_empty();
@@ -236,7 +240,7 @@ impl Case {
 
 #[test]
 fn every_rule_fires_alone() {
-    let groups = [structure::cases(), usage::cases(), names::cases(), br::cases()];
+    let groups = [structure::cases(), usage::cases(), names::cases(), br::cases(), windows::cases()];
     let (mut fired, mut failures) = (BTreeSet::new(), Vec::new());
     for (number, case) in groups.iter().flatten().enumerate() {
         failures.extend(case.run(number));

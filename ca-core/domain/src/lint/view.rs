@@ -11,28 +11,12 @@ use x509_cert::ext::pkix::{
 use x509_cert::name::Name;
 
 use super::{LintContext, key_algorithm};
+pub(super) use crate::template::Validation;
 use crate::template::{Conformance, TemplateKind};
 use crate::{CheckedKey, KeyAlgorithm, KeyError, Timestamp, check_public_key};
 
 /// How the sources of the S/MIME Baseline Requirements begin.
 pub(super) const SMIME_BR: &str = "S/MIME BR ";
-
-/// Whose identity was validated (S/MIME BR 7.1.6.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no template claims the other levels yet; the rules know them")
-)]
-pub(super) enum Validation {
-    /// The mailbox only.
-    Mailbox,
-    /// A legal entity.
-    Organization,
-    /// A person within a legal entity.
-    Sponsor,
-    /// A person.
-    Individual,
-}
 
 /// A claim of conformance to the S/MIME Baseline Requirements.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +30,8 @@ pub(super) struct BrClaim {
 
 impl BrClaim {
     fn of(conformance: Conformance) -> Option<Self> {
-        match conformance {
-            Conformance::None => None,
-            Conformance::SmimeBrMailboxStrict => Some(Self {
-                validation: Validation::Mailbox,
-                strict: true,
-                policy: ObjectIdentifier::new_unwrap("2.23.140.1.5.1.3"),
-            }),
-        }
+        let br = conformance.br()?;
+        Some(Self { validation: br.validation, strict: br.strict, policy: br.policy() })
     }
 }
 

@@ -41,12 +41,12 @@ pub(super) fn is_mark(character: char) -> bool {
 }
 
 /// Whether a text is in normalization form C.
-pub(super) fn is_nfc(text: &str) -> bool {
+pub(crate) fn is_nfc(text: &str) -> bool {
     ComposingNormalizerBorrowed::new_nfc().is_normalized(text)
 }
 
 /// Whether a text has letters of two of Latin, Cyrillic and Greek.
-pub(super) fn mixes_look_alikes(text: &str) -> bool {
+pub(crate) fn mixes_look_alikes(text: &str) -> bool {
     let map = CodePointMapData::<Script>::new();
     let mut seen = None;
     text.chars().any(|character| {

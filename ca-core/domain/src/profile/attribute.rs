@@ -6,6 +6,7 @@ use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::name::RelativeDistinguishedName;
 
 use super::error::ProfileError;
+use crate::mailbox::script::{is_nfc, mixes_look_alikes};
 use crate::template::SubjectAttribute;
 
 /// Whether the value may stand in the attribute; if not, why and what may.
@@ -18,6 +19,17 @@ pub(crate) fn check_attribute_value(attribute: SubjectAttribute, value: &str) ->
         return Err(format!(
             "{shown:?} has the invisible character U+{:04X}; retype the value",
             u32::from(c)
+        ));
+    }
+    // One name has one form; a word of two scripts is a look-alike of another.
+    if !is_nfc(value) {
+        return Err(format!(
+            "{shown:?} is not in Unicode normalization form C; type it with composed letters"
+        ));
+    }
+    if let Some(word) = value.split_whitespace().find(|word| mixes_look_alikes(word)) {
+        return Err(format!(
+            "{shown:?} mixes Latin, Cyrillic or Greek letters in {word:?}, as look-alike names do; retype it"
         ));
     }
     // S/MIME BR 7.1.4.2.2: no value that only says that there is none.

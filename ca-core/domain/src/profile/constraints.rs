@@ -15,7 +15,8 @@ pub(super) fn check(constraints: &NameConstraints, input: &SubjectInput) -> Resu
     };
     let (permitted, excluded) =
         (bases(&constraints.permitted_subtrees), bases(&constraints.excluded_subtrees));
-    for mailbox in &input.mailboxes {
+    // A user principal name has no constraints of its own form: those for mailboxes bind it.
+    for mailbox in input.mailboxes.iter().chain(input.upn.iter().map(crate::microsoft::Upn::mailbox)) {
         let hit = |base: &GeneralName| match base {
             GeneralName::Rfc822Name(text) => Some(mailbox_within(mailbox, text.as_str())),
             _ => None,

@@ -10,6 +10,11 @@ pub enum ProfileError {
     /// A value that cannot stand in that attribute.
     #[error("{attribute}: {what}")]
     AttributeValue { attribute: SubjectAttribute, what: String },
+    /// A mailbox that the issuing authority's policy refuses.
+    #[error(
+        "the issuing authority does not certify mailboxes in {domain} ({mailbox}); see its mailbox_domains in ca.yaml"
+    )]
+    AuthorityDomain { mailbox: String, domain: String },
     /// The request brings a key, but the template forbids that.
     #[error("template {0:?} does not take keys from requests; let the authority generate the key")]
     CsrForbidden(String),

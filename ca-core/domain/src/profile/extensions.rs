@@ -20,6 +20,8 @@ use x509_cert::name::Name;
 
 use super::error::ProfileError;
 use super::issuer::IssuerContext;
+use super::names::SubjectInput;
+use crate::microsoft::{SecurityExtension, TemplateExtension};
 use crate::template::{ConstraintNames, NameConstraintSection, SmimeCapability, Template, UrlSource};
 use crate::{KeyAlgorithm, KeyIdentifier};
 
@@ -31,11 +33,12 @@ pub(super) struct Parts<'a> {
     pub(super) key_id: KeyIdentifier,
     pub(super) subject: &'a Name,
     pub(super) alternative: Option<SubjectAltName>,
+    pub(super) input: &'a SubjectInput,
 }
 
 /// The extensions in their order.
 pub(super) fn build(parts: Parts<'_>) -> Result<Vec<Extension>, ProfileError> {
-    let Parts { template, issuer, algorithm, key_id, subject, alternative } = parts;
+    let Parts { template, issuer, algorithm, key_id, subject, alternative, input } = parts;
     if subject.is_empty() && alternative.is_none() {
         return Err(ProfileError::Nameless(template.name().to_owned()));
     }
@@ -80,6 +83,17 @@ pub(super) fn build(parts: Parts<'_>) -> Result<Vec<Extension>, ProfileError> {
     }
     if !template.smime_capabilities().is_empty() {
         list.add(false, &SmimeCapabilities::of(template.smime_capabilities()))?;
+    }
+    if let Some(of_windows) = template.microsoft_template() {
+        let value = TemplateExtension {
+            template: of_windows.oid.0,
+            major: of_windows.major,
+            minor: Some(of_windows.minor),
+        };
+        list.add(false, &value)?;
+    }
+    if let Some(sid) = &input.sid {
+        list.add(false, &SecurityExtension::of(sid).map_err(ProfileError::Encoding)?)?;
     }
     Ok(list.0)
 }

@@ -12,7 +12,7 @@ use x509_cert::ext::pkix::{
 use x509_cert::name::Name;
 
 use super::error::ProfileError;
-use crate::template::{KeyPurpose, Template, TemplateKind};
+use crate::template::{KeyPurpose, MailboxDomains, Template, TemplateKind};
 use crate::{KeyIdentifier, Timestamp};
 
 /// Where relying parties find what an authority publishes; http URLs in ASCII.
@@ -44,6 +44,11 @@ pub struct IssuerContext {
     pub path_length: Option<u8>,
     /// What it may name; none: everything.
     pub name_constraints: Option<NameConstraints>,
+    /// What the authorities above it may name: their constraints bind as well (RFC
+    /// 5280, section 6.1.4 g).
+    pub inherited_constraints: Vec<NameConstraints>,
+    /// Whose mailboxes it certifies, beside what a template permits.
+    pub mailbox_domains: MailboxDomains,
     /// Where its CRL, certificate and OCSP responder are.
     pub urls: AuthorityUrls,
 }
@@ -86,8 +91,28 @@ impl IssuerContext {
             extended_key_usage: purposes.map(|(_, purposes)| purposes.0),
             path_length: path_len_constraint,
             name_constraints: name_constraints.map(|(_, constraints)| constraints),
+            inherited_constraints: Vec::new(),
+            mailbox_domains: MailboxDomains::default(),
             urls,
         })
+    }
+
+    /// Adds an authority above the issuer, whose name constraints bind as well.
+    ///
+    /// # Errors
+    /// Constraints that are malformed or repeated.
+    pub fn below(mut self, above: &Certificate) -> Result<Self, ProfileError> {
+        let found = above
+            .tbs_certificate
+            .get::<NameConstraints>()
+            .map_err(|error| ProfileError::IssuerNotAuthority(error.to_string()))?;
+        self.inherited_constraints.extend(found.map(|(_, constraints)| constraints));
+        Ok(self)
+    }
+
+    /// Its own name constraints and those of the authorities above it.
+    pub(super) fn all_constraints(&self) -> impl Iterator<Item = &NameConstraints> {
+        self.name_constraints.iter().chain(&self.inherited_constraints)
     }
 
     /// Key purposes nest: clients refuse one that the issuer does not have.

@@ -9,7 +9,9 @@ use x509_cert::name::{Name, RdnSequence};
 
 use super::attribute::rdn;
 use super::error::ProfileError;
+use super::issuer::IssuerContext;
 use crate::mailbox::{DnsName, Mailbox};
+use crate::microsoft::{SecurityIdentifier, Upn};
 use crate::template::{Need, Pattern, Placeholder, Presence, SubjectAttribute, Template};
 
 /// id-on-SmtpUTF8Mailbox (RFC 9598, section 3).
@@ -22,6 +24,10 @@ pub struct SubjectInput {
     pub mailboxes: Vec<Mailbox>,
     /// Host names, the primary one first.
     pub dns_names: Vec<DnsName>,
+    /// The user principal name of a Windows domain.
+    pub upn: Option<Upn>,
+    /// The security identifier of the account in a Windows domain.
+    pub sid: Option<SecurityIdentifier>,
     /// Values for the template's placeholders of the same names.
     pub attributes: BTreeMap<SubjectAttribute, String>,
 }
@@ -76,10 +82,13 @@ pub(super) fn subject(template: &Template, input: &SubjectInput) -> Result<Name,
 /// The SubjectAltName; none if there is no name for it.
 pub(super) fn alternative(
     template: &Template,
+    issuer: Option<&IssuerContext>,
     input: &SubjectInput,
 ) -> Result<Option<SubjectAltName>, ProfileError> {
     check_presence(template, template.mailboxes(), input.mailboxes.is_empty(), "a mailbox")?;
     check_presence(template, template.dns_names(), input.dns_names.is_empty(), "a host name")?;
+    check_presence(template, template.upn(), input.upn.is_none(), "a user principal name")?;
+    check_presence(template, template.sid(), input.sid.is_none(), "a security identifier")?;
     let mut seen = BTreeSet::new();
     let mailboxes = input.mailboxes.iter().map(Mailbox::as_str);
     for name in mailboxes.chain(input.dns_names.iter().map(DnsName::as_str)) {
@@ -89,19 +98,35 @@ pub(super) fn alternative(
     }
     let mut names = Vec::new();
     for mailbox in &input.mailboxes {
-        if !template.mailbox_domains().permits(mailbox.domain()) {
-            return Err(ProfileError::MailboxDomain {
-                mailbox: mailbox.as_str().to_owned(),
-                domain: mailbox.domain().to_owned(),
-                template: template.name().to_owned(),
-            });
-        }
+        check_domain(template, issuer, mailbox)?;
         names.push(mailbox_name(mailbox).map_err(ProfileError::Encoding)?);
     }
     for name in &input.dns_names {
         names.push(GeneralName::DnsName(Ia5String::new(name.as_str()).map_err(ProfileError::Encoding)?));
     }
+    if let Some(upn) = &input.upn {
+        check_domain(template, issuer, upn.mailbox())?;
+        names.push(upn.general_name().map_err(ProfileError::Encoding)?);
+    }
     Ok(if names.is_empty() { None } else { Some(SubjectAltName(names)) })
+}
+
+/// Template and authority must both permit the domain of a mailbox, and of a user
+/// principal name, which lets its holder log in under that name.
+fn check_domain(
+    template: &Template,
+    issuer: Option<&IssuerContext>,
+    mailbox: &Mailbox,
+) -> Result<(), ProfileError> {
+    let (text, domain) = (mailbox.as_str().to_owned(), mailbox.domain().to_owned());
+    if !template.mailbox_domains().permits(&domain) {
+        let template = template.name().to_owned();
+        return Err(ProfileError::MailboxDomain { mailbox: text, domain, template });
+    }
+    if issuer.is_some_and(|issuer| !issuer.mailbox_domains.permits(&domain)) {
+        return Err(ProfileError::AuthorityDomain { mailbox: text, domain });
+    }
+    Ok(())
 }
 
 /// rfc822Name, or SmtpUTF8Mailbox for a local part beyond ASCII and only then

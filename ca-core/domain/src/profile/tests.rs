@@ -10,7 +10,7 @@ use x509_cert::time::Time;
 
 use super::*;
 use crate::mailbox::{DnsName, Mailbox};
-use crate::template::{SubjectAttribute, shipped};
+use crate::template::{Need, SubjectAttribute, shipped};
 
 mod extension;
 mod issuing;
@@ -74,6 +74,16 @@ impl Args {
         if matches!(template.kind(), TemplateKind::OcspSigner | TemplateKind::TlsClient) {
             subject.attributes = attributes(&[(SubjectAttribute::CommonName, "Test")]);
         }
+        let needed = [
+            (SubjectAttribute::Country, "DE"),
+            (SubjectAttribute::Organization, "Test"),
+            (SubjectAttribute::OrganizationIdentifier, "NTRDE-DEK1101R.HRB1234"),
+        ];
+        for (attribute, value) in needed {
+            if template.subject().any(|(a, _, need)| a == attribute && need == Need::Required) {
+                subject.attributes.insert(attribute, value.to_owned());
+            }
+        }
         Self { template, issuer, subject, now: at(NOW), days: None }
     }
 
@@ -117,6 +127,8 @@ fn issuer() -> IssuerContext {
         extended_key_usage: None,
         path_length: None,
         name_constraints: None,
+        inherited_constraints: Vec::new(),
+        mailbox_domains: crate::template::MailboxDomains::default(),
         urls: AuthorityUrls {
             crl: vec!["http://pki.test/crl/issuing.crl".into()],
             ca_issuers: vec!["http://pki.test/ca/issuing.crt".into()],

@@ -1,12 +1,13 @@
 //! Contradictions within a template, whatever its kind.
 
+use super::approval::Approval;
 use super::check_br::check_br;
 use super::check_keys::check_keys;
 use super::check_kind::check_kind;
 use super::error::Problem;
 use super::file::{At, TemplateFile};
 use super::subject::{Pattern, Placeholder, SubjectAttribute};
-use super::value::{Need, Presence};
+use super::value::{Need, Presence, TemplateKind};
 use crate::profile::check_attribute_value;
 
 /// Minutes of backdating at most: the 48 hours of the Baseline Requirements.
@@ -66,6 +67,14 @@ fn check_head(file: &TemplateFile, problems: &mut Problems) {
         &file.name,
         "name",
         format!("{:?} is not a name; use 1 to 64 of a-z, 0-9 and '-', beginning with a letter", *file.name),
+    );
+    // Those are made by commands that nobody can submit as a request.
+    let unapprovable = file.kind.is_authority() || *file.kind == TemplateKind::OcspSigner;
+    problems.add_if(
+        *file.approval == Approval::Required && unapprovable,
+        &file.approval,
+        "approval",
+        format!("a template of kind {} cannot ask for approval; use none", file.kind.name()),
     );
     let text = file.description.trim();
     problems.add_if(
@@ -160,12 +169,6 @@ fn check_subject(file: &TemplateFile, problems: &mut Problems) {
 
 fn check_names(file: &TemplateFile, problems: &mut Problems) {
     let names = &file.subject_alt_names;
-    problems.add_if(
-        *names.upn != Presence::Forbidden,
-        &names.upn,
-        "subject_alt_names.upn",
-        "user principal names are not supported in this version; the allowed value is forbidden",
-    );
     let domains = &file.mailbox_domains;
     problems.add_if(
         *names.rfc822 == Presence::Forbidden && !(domains.allow().is_empty() && domains.deny().is_empty()),

@@ -18,6 +18,7 @@ pub(super) fn check_kind(file: &TemplateFile, problems: &mut Problems) {
     check_purposes(file, problems);
     check_services(file, problems);
     check_alt_names(file, problems);
+    check_microsoft(file, problems);
     problems.add_if(
         file.subject.is_empty() && kind.is_authority(),
         &file.subject,
@@ -222,4 +223,30 @@ fn check_alt_names(file: &TemplateFile, problems: &mut Problems) {
             );
         }
     }
+}
+
+/// Users and clients log in to a Windows domain; nobody else does.
+fn check_microsoft(file: &TemplateFile, problems: &mut Problems) {
+    let kind = file.kind.name();
+    let client = matches!(*file.kind, TemplateKind::TlsClient | TemplateKind::User);
+    let upn = &file.subject_alt_names.upn;
+    problems.add_if(
+        !client && **upn != Presence::Forbidden,
+        upn,
+        "subject_alt_names.upn",
+        format!("the allowed value for kind {kind} is forbidden"),
+    );
+    let Some(microsoft) = &file.microsoft else { return };
+    problems.add_if(
+        !client,
+        microsoft,
+        "microsoft",
+        format!("only kinds tls-client and user may have this field, not {kind}; remove it"),
+    );
+    problems.add_if(
+        microsoft.template.is_none() && *microsoft.sid == Presence::Forbidden,
+        microsoft,
+        "microsoft",
+        "no extension is asked for; give template, or sid as optional or required, or remove the field",
+    );
 }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::mailbox::DnsName;
 
@@ -12,7 +13,7 @@ use crate::mailbox::DnsName;
 /// (the reading of RFC 5280, section 4.2.1.10 for mailboxes).
 ///
 /// In A-label form and lower case.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 pub struct DomainPattern(String);
 
@@ -31,6 +32,14 @@ impl DomainPattern {
         } else {
             domain == self.0
         }
+    }
+}
+
+impl FromStr for DomainPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.to_owned().try_into()
     }
 }
 
@@ -75,7 +84,7 @@ impl JsonSchema for DomainPattern {
 }
 
 /// Whose mailboxes may be certified.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MailboxDomains {
     /// Only these; empty or left out: every domain.
@@ -93,6 +102,12 @@ impl MailboxDomains {
         let domain = domain.to_ascii_lowercase();
         let hit = |patterns: &[DomainPattern]| patterns.iter().any(|pattern| pattern.matches(&domain));
         !hit(&self.deny) && (self.allow.is_empty() || hit(&self.allow))
+    }
+
+    /// A domain that is both allowed and denied, if there is one: a contradiction.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<&DomainPattern> {
+        self.deny.iter().find(|denied| self.allow.contains(denied))
     }
 
     /// The domains that are allowed; empty: every domain.

@@ -7,10 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
+use super::approval::Approval;
+use super::conformance::Conformance;
 use super::domains::{DomainPattern, MailboxDomains};
 use super::purpose::{KeyPurpose, Oid, SmimeCapability};
 use super::subject::{Pattern, SubjectAttribute};
-use super::value::{Conformance, KeyUsageBit, Marker, Need, Permission, Presence, TemplateKind, UrlSource};
+use super::value::{KeyUsageBit, Marker, Need, Permission, Presence, TemplateKind, UrlSource};
 use crate::KeyAlgorithm;
 
 /// A value and the line that it stands on.
@@ -32,6 +34,13 @@ impl<T> Deref for At<T> {
 
     fn deref(&self) -> &T {
         &self.value
+    }
+}
+
+impl<T> At<T> {
+    /// A value that does not come from a file.
+    pub(super) const fn given(value: T) -> Self {
+        Self { value, line: 0 }
     }
 }
 
@@ -85,8 +94,14 @@ pub struct TemplateFile {
     /// The outside rules that it promises to follow.
     #[serde(default)]
     pub conformance: At<Conformance>,
+    /// Whether a second person must approve; not for authorities and OCSP signers.
+    #[serde(default)]
+    pub approval: At<Approval>,
     /// Which keys may be certified.
     pub key: KeySection,
+    /// What a renewal may keep.
+    #[serde(default)]
+    pub renewal: RenewalSection,
     /// How long certificates are valid.
     pub validity: ValiditySection,
     /// The KeyUsage extension (always critical), per family of keys.
@@ -121,6 +136,10 @@ pub struct TemplateFile {
     /// The NameConstraints extension (critical); authorities only.
     #[serde(default)]
     pub name_constraints: Option<At<NameConstraintSection>>,
+    /// The extensions of a Windows domain: private templates of users and TLS clients
+    /// only.
+    #[serde(default)]
+    pub microsoft: Option<At<MicrosoftSection>>,
     /// The id-pkix-ocsp-nocheck extension; OCSP signers only.
     #[serde(default)]
     pub ocsp_no_check: At<Marker>,
@@ -138,6 +157,16 @@ pub struct KeySection {
     pub generate: At<Permission>,
     /// Whether a certification request may bring the key.
     pub csr: At<Permission>,
+}
+
+/// What a renewal may keep.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalSection {
+    /// Whether a new certificate may have the old one's key; forbidden unless the
+    /// file says otherwise.
+    #[serde(default)]
+    pub same_key: Option<At<Permission>>,
 }
 
 /// How long certificates are valid.
@@ -202,7 +231,8 @@ pub struct AltNameSection {
     /// Host names: dNSName.
     #[serde(default)]
     pub dns: At<Presence>,
-    /// User principal names: not supported in this version, always forbidden.
+    /// A user principal name of a Windows domain: private templates of users and TLS
+    /// clients only.
     #[serde(default)]
     pub upn: At<Presence>,
 }
@@ -219,8 +249,32 @@ pub struct AiaSection {
     pub ocsp: At<UrlSource>,
 }
 
-/// What an authority may name in certificates.
+/// The extensions of a Windows domain.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MicrosoftSection {
+    /// The certificate template extension: the template's counterpart in the directory.
+    #[serde(default)]
+    pub template: Option<MicrosoftTemplate>,
+    /// The security identifier of the holder's account.
+    #[serde(default)]
+    pub sid: At<Presence>,
+}
+
+/// A certificate template of a Windows domain.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MicrosoftTemplate {
+    /// Its object identifier.
+    pub oid: Oid,
+    /// Its major version.
+    pub major: u32,
+    /// Its minor version.
+    pub minor: u32,
+}
+
+/// What an authority may name in certificates.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameConstraintSection {
     /// Only these, for each kind of name that is listed.

@@ -45,18 +45,6 @@ impl TemplateKind {
     }
 }
 
-/// The outside rules that a template promises to follow; lint holds it to them.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Conformance {
-    /// None beyond RFC 5280 and RFC 8550.
-    #[default]
-    None,
-    /// CA/Browser Forum S/MIME Baseline Requirements, mailbox-validated, strict
-    /// generation.
-    SmimeBrMailboxStrict,
-}
-
 /// Whether something may happen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -36,7 +36,7 @@ fn named(fires: &[&'static str], claim: BrClaim, attributes: Attributes) -> Case
 pub(super) fn cases() -> Vec<Case> {
     use Validation::{Individual, Mailbox, Organization, Sponsor};
     const ACME: (ObjectIdentifier, &str) = (ORGANIZATION_NAME, "Acme");
-    const ID: (ObjectIdentifier, &str) = (ORGANIZATION_IDENTIFIER, "NTRDE-HRB 1234");
+    const ID: (ObjectIdentifier, &str) = (ORGANIZATION_IDENTIFIER, "NTRDE-DEK1101R.HRB1234");
     const DE: (ObjectIdentifier, &str) = (COUNTRY_NAME, "DE");
     const NAME: (ObjectIdentifier, &str) = (SURNAME, "Example");
     let attributes = ["br-subject-attributes"];
@@ -85,6 +85,16 @@ pub(super) fn cases() -> Vec<Case> {
         named(&[], strict(Organization), &[ACME, (ORGANIZATION_IDENTIFIER, "PSDBE-NBB-1234.567.890")]),
         named(&[], strict(Organization), &[ACME, (ORGANIZATION_IDENTIFIER, "GOVUS+CA")]),
         named(&[], strict(Organization), &[ACME, (ORGANIZATION_IDENTIFIER, "INTXG")]),
+        named(
+            &["br-german-register"],
+            strict(Organization),
+            &[DE, ACME, (ORGANIZATION_IDENTIFIER, "NTRDE-HRB 1")],
+        ),
+        named(
+            &["br-german-register"],
+            strict(Sponsor),
+            &[DE, ACME, NAME, (ORGANIZATION_IDENTIFIER, "NTRDE+BY-DED2601V.HRB1")],
+        ),
         named(&identifier, strict(Organization), &[DE, ACME, (ORGANIZATION_IDENTIFIER, "NTRFR-1234")]),
         named(&identifier, strict(Organization), &[DE, ACME, (ORGANIZATION_IDENTIFIER, "1234")]),
         named(&identifier, strict(Organization), &[DE, ACME, (ORGANIZATION_IDENTIFIER, "ünï-1234")]),

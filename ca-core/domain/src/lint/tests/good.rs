@@ -72,3 +72,32 @@ fn errors_come_before_warnings() {
     assert_eq!(report.findings.first().unwrap().severity, Severity::Error);
     assert_eq!(report.findings.last().unwrap().lint, "crl-location");
 }
+
+#[test]
+fn a_finished_certificate_is_judged_by_what_it_says() {
+    for (name, kind, conformance) in [
+        ("root-ca", TemplateKind::RootCa, Conformance::None),
+        ("issuing-ca", TemplateKind::SubordinateCa, Conformance::None),
+        ("smime-dual", TemplateKind::User, Conformance::None),
+        ("smime-sponsor-strict", TemplateKind::User, Conformance::SmimeBrSponsorStrict),
+        ("smime-mailbox-multipurpose", TemplateKind::User, Conformance::SmimeBrMailboxMultipurpose),
+        ("ocsp-signer", TemplateKind::OcspSigner, Conformance::None),
+        ("mail-server-tls", TemplateKind::TlsServer, Conformance::None),
+        ("tls-client", TemplateKind::TlsClient, Conformance::None),
+    ] {
+        let issuer = issuer_of(name);
+        let mut made = certificate(good_tbs(name, KeyAlgorithm::P256), context(name, issuer));
+        for known in [issuer, None] {
+            let report = lint_certificate(&made, known);
+            assert_eq!((report.kind, report.conformance), (kind, conformance), "{name}");
+            assert!(report.findings.is_empty(), "{name}: {:?}", report.findings);
+            assert_eq!(report.issuer_known, known.is_some() || name == "root-ca");
+        }
+        made.signature_algorithm = SignatureAlgorithm::RsaSha256.identifier();
+        assert_eq!(lint_certificate(&made, issuer).findings[0].lint, "signature-algorithm-outer");
+    }
+    let mut tbs = good_tbs("smime-dual", KeyAlgorithm::P256);
+    remove(&mut tbs, const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME);
+    let report = lint_tbs(&tbs, issuer_of("smime-dual"), TemplateKind::User, Conformance::None);
+    assert_eq!(report.findings[0].lint, "alt-name-mailbox");
+}
