@@ -45,10 +45,25 @@ impl StagedFile {
         Ok(staged)
     }
 
+    /// Takes up a temporary file that an earlier process left beside `path`, if
+    /// there is one. Dropped without a rename, it disappears.
+    #[must_use]
+    pub fn adopt(path: &Path) -> Option<Self> {
+        let temporary = temporary_name(path);
+        let found = temporary.symlink_metadata().is_ok_and(|found| found.is_file());
+        found.then(|| Self { temporary, path: path.to_owned(), published: false })
+    }
+
     /// Where the file is until it is published.
     #[must_use]
     pub fn temporary(&self) -> &Path {
         &self.temporary
+    }
+
+    /// Leaves the temporary file where it is: a later process will know by then
+    /// whether the act that it belongs to was committed.
+    pub fn keep(mut self) {
+        self.published = true;
     }
 
     /// Where the file will be.
@@ -105,6 +120,18 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(staged.publish().unwrap(), path);
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn kept_and_taken_up_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("alice.p12");
+        assert!(StagedFile::adopt(&path).is_none());
+        StagedFile::write(&path, b"one", Mode::Private).unwrap().keep();
+        let adopted = StagedFile::adopt(&path).unwrap();
+        assert_eq!(fs::read(adopted.temporary()).unwrap(), b"one");
+        adopted.rename().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
     }
 
     #[test]

@@ -78,7 +78,18 @@ fn change(position: u64, entry: &Entry, detail: &Detail) -> Result<Change, Strin
         }
         (EntryKind::Held, Detail::StatusChanged { .. }) => state(entry, Transition::Hold),
         (EntryKind::Released, Detail::StatusChanged { .. }) => state(entry, Transition::Release),
-        (EntryKind::CrlIssued, Detail::CrlIssued { .. }) => Ok(Change::None),
+        (EntryKind::CrlIssued, Detail::CrlIssued { .. })
+        | (EntryKind::EscrowAgentAdded, Detail::EscrowAgentAdded { .. })
+        | (EntryKind::EscrowAgentRemoved, Detail::EscrowAgentRemoved { .. })
+        | (EntryKind::EscrowThresholdSet, Detail::EscrowThresholdSet { .. })
+        | (EntryKind::RecoveryRequested, Detail::RecoveryRequested { .. })
+        | (EntryKind::RecoveryContributed, Detail::RecoveryContributed { .. })
+        | (EntryKind::KeyRecovered, Detail::KeyRecovered { .. })
+        | (EntryKind::NoticesSent, Detail::NoticesSent { .. })
+        | (EntryKind::RequestSubmitted, Detail::RequestSubmitted { .. })
+        | (EntryKind::RequestApproved, Detail::RequestApproved { .. })
+        | (EntryKind::RequestRejected, Detail::RequestRejected { .. })
+        | (EntryKind::PersonLeft, Detail::PersonLeft { .. }) => Ok(Change::None),
         (kind, _) => Err(format!("its detail is not one of a {kind:?} entry")),
     }
 }

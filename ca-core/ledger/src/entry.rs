@@ -24,6 +24,32 @@ pub enum EntryKind {
     Released = 5,
     /// A CRL was issued by hand.
     CrlIssued = 6,
+    /// A recovery agent was added; the authority is the identifier of the agent's key.
+    EscrowAgentAdded = 7,
+    /// A recovery agent was removed; the authority is the identifier of the agent's key.
+    EscrowAgentRemoved = 8,
+    /// The recovery of keys was asked for; the authority is the issuer of the first,
+    /// the serial is there if it is one.
+    RecoveryRequested = 9,
+    /// An agent contributed to a recovery.
+    RecoveryContributed = 10,
+    /// The private key of a certificate left the archive.
+    KeyRecovered = 11,
+    /// The number of agents that a recovery needs was changed; the authority is
+    /// twenty zero octets.
+    EscrowThresholdSet = 12,
+    /// Notices about coming expiries were mailed; the authority is twenty zero octets.
+    NoticesSent = 13,
+    /// A certificate was asked for that needs a second person's approval.
+    RequestSubmitted = 14,
+    /// A second person approved a request; the serial is of the certificate, which
+    /// the next entry issues.
+    RequestApproved = 15,
+    /// A request was rejected.
+    RequestRejected = 16,
+    /// A person left: what is published about them is to be withdrawn. The authority
+    /// is the issuer of their latest certificate.
+    PersonLeft = 20,
 }
 
 impl fmt::Display for EntryKind {
@@ -35,6 +61,17 @@ impl fmt::Display for EntryKind {
             Self::Held => "held",
             Self::Released => "released",
             Self::CrlIssued => "CRL issued",
+            Self::EscrowAgentAdded => "recovery agent added",
+            Self::EscrowAgentRemoved => "recovery agent removed",
+            Self::RecoveryRequested => "key recovery requested",
+            Self::RecoveryContributed => "key recovery contributed to",
+            Self::KeyRecovered => "key recovered",
+            Self::EscrowThresholdSet => "escrow threshold set",
+            Self::NoticesSent => "notices sent",
+            Self::RequestSubmitted => "request submitted",
+            Self::RequestApproved => "request approved",
+            Self::RequestRejected => "request rejected",
+            Self::PersonLeft => "person left",
         })
     }
 }
@@ -47,7 +84,13 @@ impl fmt::Display for EntryKind {
 /// Entry ::= SEQUENCE {
 ///     version         INTEGER (1),
 ///     kind            ENUMERATED { authorityCreated(1), certificateIssued(2),
-///                         revoked(3), held(4), released(5), crlIssued(6) },
+///                         revoked(3), held(4), released(5), crlIssued(6),
+///                         escrowAgentAdded(7), escrowAgentRemoved(8),
+///                         recoveryRequested(9), recoveryContributed(10),
+///                         keyRecovered(11), escrowThresholdSet(12),
+///                         noticesSent(13), requestSubmitted(14),
+///                         requestApproved(15), requestRejected(16),
+///                         personLeft(20) },
 ///     time            GeneralizedTime,
 ///     authority       OCTET STRING (SIZE (20)),
 ///     serial          [0] IMPLICIT INTEGER OPTIONAL,

@@ -38,6 +38,8 @@ fn with_certificate(der: &[u8]) -> NewEntry {
         person,
         key_origin,
         request: None,
+        escrow: None,
+        batch: None,
         actor: "tester".into(),
     };
     entry.detail = detail.to_bytes().unwrap();

@@ -148,6 +148,8 @@ pub(crate) fn issuance(number: u64, mailbox: &str) -> NewEntry {
         person: mailbox.into(),
         key_origin: KeyOrigin::Csr,
         request: None,
+        escrow: None,
+        batch: None,
         actor: "tester".into(),
     };
     NewEntry {
