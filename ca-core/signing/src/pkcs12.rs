@@ -41,6 +41,27 @@ pub enum Pkcs12Profile {
     Compat,
 }
 
+/// How long a guess at the passphrase takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rounds {
+    /// As long as is bearable: for passphrases that people choose.
+    Many,
+    /// 2,048 rounds, as OpenSSL writes: for generated passphrases of 80 random bits
+    /// or more, which nobody guesses however little a guess costs.
+    Few,
+}
+
+/// A key and its certificate, in a file that holds several.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// The private key.
+    pub key: &'a SoftwareKey,
+    /// Its certificate, DER.
+    pub certificate: &'a [u8],
+    /// What clients show.
+    pub friendly_name: &'a str,
+}
+
 /// A PKCS#12 file with a key, its certificate and the chain, in this order.
 ///
 /// `certificate` and `chain` are DER, the issuer's certificate first in the chain.
@@ -58,9 +79,30 @@ pub fn export(
     friendly_name: &str,
     passphrase: &Passphrase,
 ) -> Result<Zeroizing<Vec<u8>>, SigningError> {
-    check(key, certificate, chain)?;
+    let identity = Identity { key, certificate, friendly_name };
+    export_many(profile, Rounds::Many, &[identity], chain, passphrase)
+}
+
+/// A PKCS#12 file with several keys: first every key's certificate, then the
+/// chain, which is common to them; then the keys.
+///
+/// # Errors
+/// As [`export`]; no key at all.
+pub fn export_many(
+    profile: Pkcs12Profile,
+    rounds: Rounds,
+    identities: &[Identity<'_>],
+    chain: &[Vec<u8>],
+    passphrase: &Passphrase,
+) -> Result<Zeroizing<Vec<u8>>, SigningError> {
+    if identities.is_empty() {
+        return Err(SigningError::KeyRejected { cause: "there is no key to export".into() });
+    }
+    for identity in identities {
+        check(identity.key, identity.certificate, chain)?;
+    }
     seal::check_passphrase(passphrase)?;
-    build(profile, key, certificate, chain, friendly_name, passphrase)
+    build(&seal::Cipher { profile, rounds, passphrase }, identities, chain)
 }
 
 fn check(key: &SoftwareKey, certificate: &[u8], chain: &[Vec<u8>]) -> Result<(), SigningError> {
@@ -77,24 +119,25 @@ fn check(key: &SoftwareKey, certificate: &[u8], chain: &[Vec<u8>]) -> Result<(),
 }
 
 fn build(
-    profile: Pkcs12Profile,
-    key: &SoftwareKey,
-    certificate: &[u8],
+    cipher: &seal::Cipher<'_>,
+    identities: &[Identity<'_>],
     chain: &[Vec<u8>],
-    friendly_name: &str,
-    passphrase: &Passphrase,
 ) -> Result<Zeroizing<Vec<u8>>, SigningError> {
     let failed = || SigningError::der("the PKCS#12 file");
-    // Any value that is the same for both serves; OpenSSL takes this one.
-    let local_key_id = Sha1::digest(certificate);
-    let attributes = attributes(friendly_name, &local_key_id).map_err(failed())?;
-
-    let mut certificates = vec![cert_bag(certificate, Some(attributes.clone())).map_err(failed())?];
+    let mut certificates = Vec::new();
+    let mut keys = Vec::new();
+    for identity in identities {
+        // Any value that is the same for both serves; OpenSSL takes this one.
+        let local_key_id = Sha1::digest(identity.certificate);
+        let attributes = attributes(identity.friendly_name, &local_key_id).map_err(failed())?;
+        certificates.push(cert_bag(identity.certificate, Some(attributes.clone())).map_err(failed())?);
+        keys.push(key_bag(cipher, identity.key, attributes)?);
+    }
     for issuer in chain {
         certificates.push(cert_bag(issuer, None).map_err(failed())?);
     }
     let certificates = certificates.to_der().map_err(failed())?;
-    let (algorithm, encrypted) = seal::encrypt(profile, &certificates, passphrase)?;
+    let (algorithm, encrypted) = cipher.encrypt(&certificates)?;
     let certificates = EncryptedData {
         version: CmsVersion::V0,
         enc_content_info: EncryptedContentInfo {
@@ -105,28 +148,36 @@ fn build(
         unprotected_attrs: None,
     };
 
-    let (algorithm, encrypted) = seal::encrypt(profile, key.pkcs8_der(), passphrase)?;
-    let shrouded = EncryptedPrivateKeyInfo {
-        encryption_algorithm: algorithm,
-        encrypted_data: OctetString::new(encrypted).map_err(failed())?,
-    };
-    let key_bag = SafeBag {
-        bag_id: pkcs12::PKCS_12_PKCS8_KEY_BAG_OID,
-        bag_value: shrouded.to_der().map_err(failed())?,
-        bag_attributes: Some(attributes),
-    };
     let safes = vec![
         ContentInfo {
             content_type: rfc5911::ID_ENCRYPTED_DATA,
             content: Any::encode_from(&certificates).map_err(failed())?,
         },
-        data(vec![key_bag].to_der().map_err(failed())?).map_err(failed())?,
+        data(keys.to_der().map_err(failed())?).map_err(failed())?,
     ];
     let authenticated = safes.to_der().map_err(failed())?;
-    let mac_data = seal::mac(profile, &authenticated, passphrase)?;
+    let mac_data = cipher.mac(&authenticated)?;
     let auth_safe = data(authenticated).map_err(failed())?;
     let file = Pfx { version: Version::V3, auth_safe, mac_data: Some(mac_data) };
     Ok(Zeroizing::new(file.to_der().map_err(failed())?))
+}
+
+fn key_bag(
+    cipher: &seal::Cipher<'_>,
+    key: &SoftwareKey,
+    attributes: Attributes,
+) -> Result<SafeBag, SigningError> {
+    let failed = || SigningError::der("the PKCS#12 file");
+    let (algorithm, encrypted) = cipher.encrypt(key.pkcs8_der())?;
+    let shrouded = EncryptedPrivateKeyInfo {
+        encryption_algorithm: algorithm,
+        encrypted_data: OctetString::new(encrypted).map_err(failed())?,
+    };
+    Ok(SafeBag {
+        bag_id: pkcs12::PKCS_12_PKCS8_KEY_BAG_OID,
+        bag_value: shrouded.to_der().map_err(failed())?,
+        bag_attributes: Some(attributes),
+    })
 }
 
 fn data(content: Vec<u8>) -> der::Result<ContentInfo> {

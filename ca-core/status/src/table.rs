@@ -168,7 +168,18 @@ impl StatusTable {
             EntryKind::CertificateIssued => {
                 return self.issue(position, entry, serial()?, not_after()?).map(Some);
             }
-            EntryKind::CrlIssued => return Ok(None),
+            EntryKind::CrlIssued
+            | EntryKind::EscrowAgentAdded
+            | EntryKind::EscrowAgentRemoved
+            | EntryKind::EscrowThresholdSet
+            | EntryKind::RecoveryRequested
+            | EntryKind::RecoveryContributed
+            | EntryKind::KeyRecovered
+            | EntryKind::NoticesSent
+            | EntryKind::RequestSubmitted
+            | EntryKind::RequestApproved
+            | EntryKind::RequestRejected
+            | EntryKind::PersonLeft => return Ok(None),
             EntryKind::Revoked => {
                 Transition::Revoke { reason: reason()?, invalidity_date: entry.invalidity_date }
             }

@@ -69,10 +69,23 @@ pub(crate) fn without(extensions: Extensions, oid: ObjectIdentifier) -> Extensio
     extensions.into_iter().filter(|extension| extension.extn_id != oid).collect()
 }
 
+/// A new key. RSA keys come from OpenSSL: not every back end can make them.
+fn make_key(algorithm: KeyAlgorithm) -> SoftwareKey {
+    if !algorithm.is_rsa() {
+        return SoftwareKey::generate(algorithm).unwrap();
+    }
+    let bits = algorithm.name().replace("rsa-", "rsa_keygen_bits:");
+    let made = std::process::Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", &bits])
+        .output()
+        .unwrap();
+    SoftwareKey::from_pem(&String::from_utf8(made.stdout).unwrap(), None).unwrap()
+}
+
 impl Holder {
     /// A self-signed authority that is valid from yesterday for two years.
     pub(crate) fn authority(algorithm: KeyAlgorithm, name: &str) -> Self {
-        let key = Arc::new(SoftwareKey::generate(algorithm).unwrap());
+        let key = Arc::new(make_key(algorithm));
         let extensions = vec![
             extension(true, &BasicConstraints { ca: true, path_len_constraint: None }),
             key_usage(KeyUsages::KeyCertSign | KeyUsages::CRLSign | KeyUsages::DigitalSignature),
@@ -90,7 +103,7 @@ impl Holder {
         not_after: Timestamp,
         extensions: Extensions,
     ) -> Self {
-        let key = Arc::new(SoftwareKey::generate(algorithm).unwrap());
+        let key = Arc::new(make_key(algorithm));
         let issuer = self.certificate.tbs_certificate.subject.to_string();
         let validity = validity(now().saturating_sub(DAY), not_after);
         let subject = format!("CN=Subject {number}");

@@ -14,7 +14,7 @@ use sha2::Sha256;
 use spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
-use super::Pkcs12Profile;
+use super::{Pkcs12Profile, Rounds};
 use crate::{Passphrase, SigningError};
 
 /// Rounds of the modern profile: each try costs an attacker as much as it can
@@ -22,6 +22,9 @@ use crate::{Passphrase, SigningError};
 const MODERN_ROUNDS: i32 = 100_000;
 /// Rounds of the compatible profile: what Java writes, within every importer's limit.
 const COMPAT_ROUNDS: i32 = 10_000;
+
+/// Rounds for generated passphrases: what OpenSSL writes.
+const FEW_ROUNDS: i32 = 2_048;
 
 const FAILED: &str = "the PKCS#12 file";
 
@@ -40,26 +43,45 @@ pub(super) fn check_passphrase(passphrase: &Passphrase) -> Result<(), SigningErr
     Ok(())
 }
 
-/// Encrypts for the profile; the algorithm has the salt and rounds in it.
-pub(super) fn encrypt(
-    profile: Pkcs12Profile,
-    plain: &[u8],
-    passphrase: &Passphrase,
-) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
-    match profile {
-        Pkcs12Profile::Modern => pbes2_aes256(plain, passphrase),
-        Pkcs12Profile::Compat => pbe_3des(plain, passphrase),
+/// How a file is protected.
+pub(super) struct Cipher<'a> {
+    pub(super) profile: Pkcs12Profile,
+    pub(super) rounds: Rounds,
+    pub(super) passphrase: &'a Passphrase,
+}
+
+impl Cipher<'_> {
+    const fn rounds(&self) -> i32 {
+        match (self.rounds, self.profile) {
+            (Rounds::Few, _) => FEW_ROUNDS,
+            (Rounds::Many, Pkcs12Profile::Modern) => MODERN_ROUNDS,
+            (Rounds::Many, Pkcs12Profile::Compat) => COMPAT_ROUNDS,
+        }
+    }
+
+    /// Encrypts for the profile; the algorithm has the salt and rounds in it.
+    pub(super) fn encrypt(&self, plain: &[u8]) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
+        match self.profile {
+            Pkcs12Profile::Modern => pbes2_aes256(plain, self.passphrase, self.rounds()),
+            Pkcs12Profile::Compat => pbe_3des(plain, self.passphrase, self.rounds()),
+        }
+    }
+
+    /// The MAC over the AuthenticatedSafe (RFC 7292, section 4 and appendix B).
+    pub(super) fn mac(&self, content: &[u8]) -> Result<MacData, SigningError> {
+        mac(self.profile, content, self.passphrase, self.rounds())
     }
 }
 
 fn pbes2_aes256(
     plain: &[u8],
     passphrase: &Passphrase,
+    rounds: i32,
 ) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
     let failed = |error: pkcs5::Error| SigningError::UnsupportedEncryption { what: error.to_string() };
     let (salt, iv) = (crate::random::<16>()?, crate::random::<16>()?);
-    let rounds = MODERN_ROUNDS.unsigned_abs();
-    let parameters = pbes2::Parameters::pbkdf2_sha256_aes256cbc(rounds, &salt, &iv).map_err(failed)?;
+    let parameters =
+        pbes2::Parameters::pbkdf2_sha256_aes256cbc(rounds.unsigned_abs(), &salt, &iv).map_err(failed)?;
     let encrypted = parameters.encrypt(passphrase.expose(), plain).map_err(failed)?;
     let parameters = Any::encode_from(&parameters).map_err(SigningError::der(FAILED))?;
     Ok((AlgorithmIdentifierOwned { oid: pbes2::PBES2_OID, parameters: Some(parameters) }, encrypted))
@@ -69,11 +91,12 @@ fn pbes2_aes256(
 fn pbe_3des(
     plain: &[u8],
     passphrase: &Passphrase,
+    rounds: i32,
 ) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
     // Some importers take salts of 8 or 20 bytes only.
     let salt = crate::random::<8>()?;
     let derive = |kind, length| {
-        derive_key_utf8::<Sha1>(passphrase.expose(), &salt, kind, COMPAT_ROUNDS, length)
+        derive_key_utf8::<Sha1>(passphrase.expose(), &salt, kind, rounds, length)
             .map(Zeroizing::new)
             .map_err(SigningError::der(FAILED))
     };
@@ -83,38 +106,38 @@ fn pbe_3des(
         .map_err(|_| SigningError::UnsupportedEncryption { what: "Triple DES key".into() })?;
     let encrypted = cipher.encrypt_padded_vec_mut::<Pkcs7>(plain);
     let parameters = OctetString::new(salt)
-        .and_then(|salt| Any::encode_from(&Pkcs12PbeParams { salt, iterations: COMPAT_ROUNDS }))
+        .and_then(|salt| Any::encode_from(&Pkcs12PbeParams { salt, iterations: rounds }))
         .map_err(SigningError::der(FAILED))?;
     let oid = pkcs12::PKCS_12_PBE_WITH_SHAAND3_KEY_TRIPLE_DES_CBC;
     Ok((AlgorithmIdentifierOwned { oid, parameters: Some(parameters) }, encrypted))
 }
 
-/// The MAC over the AuthenticatedSafe (RFC 7292, section 4 and appendix B).
-pub(super) fn mac(
+fn mac(
     profile: Pkcs12Profile,
     content: &[u8],
     passphrase: &Passphrase,
+    rounds: i32,
 ) -> Result<MacData, SigningError> {
     let salt = crate::random::<8>()?;
     let text = passphrase.expose();
     let failed = || SigningError::der(FAILED);
     let bad_key = |_| SigningError::UnsupportedEncryption { what: "MAC key".into() };
-    let (oid, rounds, digest) = match profile {
+    let (oid, digest) = match profile {
         Pkcs12Profile::Modern => {
-            let key = derive_key_utf8::<Sha256>(text, &salt, Pkcs12KeyType::Mac, MODERN_ROUNDS, 32)
+            let key = derive_key_utf8::<Sha256>(text, &salt, Pkcs12KeyType::Mac, rounds, 32)
                 .map(Zeroizing::new)
                 .map_err(failed())?;
             let mac = Hmac::<Sha256>::new_from_slice(&key).map_err(bad_key)?;
             let digest = mac.chain_update(content).finalize().into_bytes().to_vec();
-            (const_oid::db::rfc5912::ID_SHA_256, MODERN_ROUNDS, digest)
+            (const_oid::db::rfc5912::ID_SHA_256, digest)
         }
         Pkcs12Profile::Compat => {
-            let key = derive_key_utf8::<Sha1>(text, &salt, Pkcs12KeyType::Mac, COMPAT_ROUNDS, 20)
+            let key = derive_key_utf8::<Sha1>(text, &salt, Pkcs12KeyType::Mac, rounds, 20)
                 .map(Zeroizing::new)
                 .map_err(failed())?;
             let mac = Hmac::<Sha1>::new_from_slice(&key).map_err(bad_key)?;
             let digest = mac.chain_update(content).finalize().into_bytes().to_vec();
-            (const_oid::db::rfc5912::ID_SHA_1, COMPAT_ROUNDS, digest)
+            (const_oid::db::rfc5912::ID_SHA_1, digest)
         }
     };
     // The NULL is what OpenSSL and Windows write; old importers compare bytes.

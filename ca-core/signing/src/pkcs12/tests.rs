@@ -160,3 +160,29 @@ fn gnutls_and_nss_read_both_profiles_where_installed() {
         }
     }
 }
+
+#[test]
+fn two_keys_share_one_file() {
+    let (signing, encryption) = (testing::key(KeyAlgorithm::P256), testing::key(KeyAlgorithm::P384));
+    let Chain { leaf, issuers } = chain(signing);
+    let other = testing::certificate(encryption, testing::key(KeyAlgorithm::P256), "CN=alice", "CN=issuing");
+    let identities = [
+        Identity { key: signing, certificate: &leaf, friendly_name: "Alice (signing)" },
+        Identity { key: encryption, certificate: &other, friendly_name: "Alice (encryption)" },
+    ];
+    for profile in PROFILES {
+        let file = export_many(profile, Rounds::Few, &identities, &issuers, &secret()).unwrap();
+        let archive = Pkcs12Archive::from_pkcs12(&file, SECRET).unwrap();
+        let keys: Vec<_> = archive.keys.iter().map(|bag| bag.key.as_der().to_vec()).collect();
+        assert_eq!(keys, identities.map(|identity| identity.key.pkcs8_der().to_vec()));
+        assert_eq!(archive.certs.len(), 4);
+        for (key, certificate) in archive.keys.iter().zip(&archive.certs) {
+            assert_eq!(key.friendly_name, certificate.friendly_name);
+            assert_eq!(
+                key.local_key_id.as_ref().map(|id| id.as_ref().to_vec()),
+                certificate.local_key_id.clone()
+            );
+        }
+        assert!(export_many(profile, Rounds::Few, &[], &issuers, &secret()).is_err());
+    }
+}
