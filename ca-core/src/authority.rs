@@ -217,7 +217,25 @@ impl Authority {
     /// # Errors
     /// Its certificate lacks what an issuer needs.
     pub fn issuer_context(&self, home: &Home) -> Result<IssuerContext> {
-        Ok(IssuerContext::of_certificate(&self.certificate, home.config().urls.of(&self.name))?)
+        let config = home.config();
+        // A rule under a name that is misspelt would bind nobody. A root comes before
+        // the authorities below it, and certifies no mailboxes.
+        let dirs = home.authorities_dir();
+        if let Some(name) =
+            config.authorities.keys().find(|name| !self.is_root() && !dirs.join(name).exists())
+        {
+            return Err(AuthorityError::Refused(format!(
+                "ca.yaml has rules for authority {name:?}, which is not in this home; correct the name, or remove the rules"
+            )));
+        }
+        let mut context = IssuerContext::of_certificate(&self.certificate, config.urls.of(&self.name))?;
+        context.mailbox_domains = config.mailbox_domains(&self.name);
+        for above in &self.chain {
+            let above =
+                Certificate::from_der(above).map_err(AuthorityError::der("an issuer's certificate"))?;
+            context = context.below(&above)?;
+        }
+        Ok(context)
     }
 
     /// Opens its private key.

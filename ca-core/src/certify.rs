@@ -118,6 +118,8 @@ pub(crate) struct Record<'a> {
     pub(crate) person: &'a str,
     pub(crate) key_origin: KeyOrigin,
     pub(crate) request: Option<&'a [u8]>,
+    pub(crate) escrow: Option<[u8; 32]>,
+    pub(crate) batch: Option<&'a str>,
     pub(crate) actor: &'a str,
 }
 
@@ -131,6 +133,8 @@ impl Record<'_> {
             person: self.person.to_owned(),
             key_origin: self.key_origin,
             request: self.request.map(base64),
+            escrow: self.escrow.map(hex::encode),
+            batch: self.batch.map(str::to_owned),
             actor: self.actor.to_owned(),
         }
     }

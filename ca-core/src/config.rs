@@ -1,8 +1,10 @@
 //! `ca.yaml`: the configuration of a home.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ca_domain::profile::AuthorityUrls;
+use ca_domain::template::MailboxDomains;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AuthorityError, Result};
@@ -15,9 +17,55 @@ pub struct HomeConfig {
     pub version: u32,
     /// The ledger's public verification key (C2SP signed-note verifier key).
     pub ledger_vkey: String,
+    /// Rules for single authorities, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub authorities: BTreeMap<String, AuthorityRules>,
     /// Where relying parties find CRLs, CA certificates and status.
     #[serde(default)]
     pub urls: UrlPatterns,
+    /// The templates of a person's pair of certificates.
+    #[serde(default, skip_serializing_if = "PairTemplates::is_default")]
+    pub pair: PairTemplates,
+}
+
+/// The templates of a pair unless others are named.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairTemplates {
+    /// Of the signing certificate.
+    pub signing: String,
+    /// Of the encryption certificate, whose key is archived.
+    pub encryption: String,
+}
+
+impl Default for PairTemplates {
+    fn default() -> Self {
+        Self { signing: "smime-signing".into(), encryption: "smime-encryption".into() }
+    }
+}
+
+impl PairTemplates {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn to_yaml(&self) -> String {
+        let mark = if self.is_default() { "# " } else { "" };
+        let Self { signing, encryption } = self;
+        format!(
+            "\n# The templates of a person's pair of certificates (`ca issue --pair`).\n\
+             {mark}pair:\n{mark}  signing: \"{signing}\"\n{mark}  encryption: \"{encryption}\"\n"
+        )
+    }
+}
+
+/// Rules for what one authority issues, beside those of the template: both must permit.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityRules {
+    /// Whose mailboxes it certifies.
+    #[serde(default)]
+    pub mailbox_domains: MailboxDomains,
 }
 
 /// URLs that go into certificates; `{authority}` stands for the issuer's name.
@@ -34,6 +82,16 @@ pub struct UrlPatterns {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocsp: Option<String>,
 }
+
+/// How the rules of authorities are written, in a new `ca.yaml`.
+const AUTHORITIES: &str = "
+# Whose mailboxes an authority certifies; its template must permit them as well.
+# authorities:
+#   issuing:
+#     mailbox_domains:
+#       allow: [example.test, .example.test]   # the domain, and all below it
+#       deny: [test.example.test]
+";
 
 const PLACEHOLDER: &str = "{authority}";
 
@@ -101,7 +159,21 @@ impl HomeConfig {
         for url in urls.into_iter().flatten() {
             check_http(url).map_err(|error| bad(error.to_string()))?;
         }
+        for (name, rules) in &config.authorities {
+            crate::authority::check_name(name).map_err(|error| bad(format!("authorities: {error}")))?;
+            if let Some(domain) = rules.mailbox_domains.contradiction() {
+                return Err(bad(format!(
+                    "authorities.{name}.mailbox_domains: {domain} is both allowed and denied"
+                )));
+            }
+        }
         Ok(config)
+    }
+
+    /// Whose mailboxes an authority certifies, beside what templates permit.
+    #[must_use]
+    pub fn mailbox_domains(&self, authority: &str) -> MailboxDomains {
+        self.authorities.get(authority).map(|rules| rules.mailbox_domains.clone()).unwrap_or_default()
     }
 
     /// The text of `ca.yaml`, with comments.
@@ -127,8 +199,10 @@ impl HomeConfig {
              \n\
              # Where relying parties find revocation data; {{authority}} is the issuer's name.\n\
              # These go into every certificate: settle them before the first one is issued.\n\
-             {head}{urls}",
-            self.version, self.ledger_vkey
+             {head}{urls}{AUTHORITIES}{}",
+            self.version,
+            self.ledger_vkey,
+            self.pair.to_yaml()
         )
     }
 }
@@ -160,8 +234,29 @@ mod tests {
             UrlPatterns::default(),
             UrlPatterns { crl: Some("http://a.test/{authority}.crl".into()), ..UrlPatterns::default() },
         ] {
-            let config = HomeConfig { version: 1, ledger_vkey: "a.test+0102+AA==".into(), urls };
+            let config = HomeConfig {
+                version: 1,
+                ledger_vkey: "a.test+0102+AA==".into(),
+                urls,
+                pair: Default::default(),
+                authorities: Default::default(),
+            };
             assert_eq!(HomeConfig::parse(&config.to_yaml(), Path::new("ca.yaml")).unwrap(), config);
+        }
+        let rules = |rules: &str| format!("version: 1\nledger_vkey: x\nauthorities: {rules}\n");
+        let parse = |text: &str| HomeConfig::parse(&rules(text), Path::new("ca.yaml"));
+        let config = parse("{ issuing: { mailbox_domains: { allow: [.example.test] } } }").unwrap();
+        assert!(config.mailbox_domains("issuing").permits("a.example.test"));
+        assert!(!config.mailbox_domains("issuing").permits("example.test"));
+        assert!(config.mailbox_domains("tls").permits("example.test"));
+        for bad in [
+            "{ issuing: { mailbox_domain: {} } }",
+            "{ issuing: { mailbox_domains: { permit: [] } } }",
+            "{ issuing: { mailbox_domains: { allow: ['*.example.test'] } } }",
+            "{ issuing: { mailbox_domains: { allow: [a.test], deny: [a.test] } } }",
+            "{ ../issuing: {} }",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
         }
         let error =
             HomeConfig::parse("version: 1\nledger_vkey: x\nurl: {}\n", Path::new("ca.yaml")).unwrap_err();

@@ -97,6 +97,8 @@ pub fn create_authority(
             person: request.name,
             key_origin: KeyOrigin::Generated,
             request: None,
+            escrow: None,
+            batch: None,
             actor: request.actor,
         };
         let detail = record.detail(&certified.der);

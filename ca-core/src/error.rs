@@ -7,12 +7,15 @@ use ca_domain::key_check::KeyError;
 use ca_domain::lint::LintReport;
 use ca_domain::mailbox::{DomainError, MailboxError};
 use ca_domain::profile::ProfileError;
-use ca_domain::template::TemplateError;
+use ca_domain::template::{NarrowError, TemplateError};
 use ca_domain::{ReasonCode, SerialNumber, SerialNumberError, TransitionError};
+use ca_escrow::EscrowError;
 use ca_files::FileError;
 use ca_index::IndexError;
 use ca_ledger::LedgerError;
 use ca_signing::SigningError;
+
+use crate::people::BadLine;
 
 /// The result of a use-case.
 pub type Result<T> = std::result::Result<T, AuthorityError>;
@@ -70,6 +73,9 @@ pub enum AuthorityError {
     /// A malformed host name.
     #[error(transparent)]
     Domain(#[from] DomainError),
+    /// A key that cannot be archived or recovered.
+    #[error(transparent)]
+    Escrow(#[from] EscrowError),
     /// A file that cannot be read or written, or a lock that is held.
     #[error(transparent)]
     File(#[from] FileError),
@@ -102,9 +108,20 @@ pub enum AuthorityError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Lines of a table that cannot be used, every one of them.
+    #[error("{} of {file} cannot be used; mend them, nothing was changed{}", count(lines), listed(lines))]
+    Lines {
+        /// The table.
+        file: String,
+        /// The lines at fault, in their order.
+        lines: Vec<BadLine>,
+    },
     /// The linter blocked the certificate.
     #[error(transparent)]
     Lint(#[from] LintReport),
+    /// The mail server could not be reached or trusted.
+    #[error("{0}")]
+    Mail(String),
     /// A malformed address or host name.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
@@ -167,6 +184,9 @@ pub enum AuthorityError {
         /// What is wrong.
         what: String,
     },
+    /// Name constraints that the template does not allow.
+    #[error(transparent)]
+    Narrow(#[from] NarrowError),
     /// A malformed template.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -180,11 +200,21 @@ pub enum AuthorityError {
     },
 }
 
+fn count(lines: &[BadLine]) -> String {
+    let numbers: std::collections::BTreeSet<u64> = lines.iter().map(|bad| bad.line).collect();
+    if numbers.len() == 1 { "a line".to_owned() } else { format!("{} lines", numbers.len()) }
+}
+
+fn listed(lines: &[BadLine]) -> String {
+    lines.iter().map(|bad| format!("\n  line {}: {}", bad.line, bad.what)).collect()
+}
+
 impl AuthorityError {
     /// The kind of the refusal.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Escrow(error) => escrow_class(error),
             Self::File(FileError::Busy { .. }) | Self::Index(IndexError::Busy { .. }) => ErrorClass::Busy,
             Self::NotFound(_) | Self::HomeMissing(_) => ErrorClass::NotFound,
             Self::AuthorityExists(_)
@@ -197,18 +227,22 @@ impl AuthorityError {
             | Self::KeyReuse(_)
             | Self::Lint(_)
             | Self::Mailbox(_)
+            | Self::Narrow(_)
             | Self::Profile(_)
             | Self::Reason { .. }
             | Self::Refused(_)
             | Self::Template(_)
             | Self::Transition { .. } => ErrorClass::Refused,
-            Self::AuthorityName(_) | Self::Input(_) | Self::Serial(_) => ErrorClass::Usage,
+            Self::AuthorityName(_) | Self::Input(_) | Self::Lines { .. } | Self::Serial(_) => {
+                ErrorClass::Usage
+            }
             Self::Config { .. }
             | Self::Crl { .. }
             | Self::Der { .. }
             | Self::File(_)
             | Self::Index(_)
             | Self::Ledger(_)
+            | Self::Mail(_)
             | Self::Damaged(_)
             | Self::Published { .. }
             | Self::Signing(_)
@@ -222,6 +256,7 @@ impl AuthorityError {
         match self {
             Self::Csr(_) | Self::Key(_) => "make a new key and a new request",
             Self::Domain(_) | Self::Mailbox(_) => "correct the name, nothing was changed",
+            Self::Escrow(_) => "nothing was recovered or changed",
             Self::File(_) => "check the path, its permissions and the disk",
             Self::Index(_) => "run `ca index rebuild`",
             Self::Ledger(_) => "run `ca ledger verify`",
@@ -237,5 +272,22 @@ impl AuthorityError {
 
     pub(crate) fn der(what: &'static str) -> impl FnOnce(der::Error) -> Self {
         move |source| Self::Der { what, source }
+    }
+}
+
+/// What the operator gave is refused; what the machine did failed.
+fn escrow_class(error: &EscrowError) -> ErrorClass {
+    match error {
+        EscrowError::AgentMissing(_) => ErrorClass::NotFound,
+        EscrowError::AgentName(_) => ErrorClass::Usage,
+        EscrowError::ArchiveChanged { .. }
+        | EscrowError::Backend(_)
+        | EscrowError::Der { .. }
+        | EscrowError::File(_)
+        | EscrowError::Format { .. }
+        | EscrowError::NoRsaEncryption { .. }
+        | EscrowError::Policy { .. }
+        | EscrowError::Signing(_) => ErrorClass::Failed,
+        _ => ErrorClass::Refused,
     }
 }

@@ -171,3 +171,16 @@ pub fn read_certificates(paths: &[&Path]) -> Result<Vec<Vec<u8>>> {
     }
     Ok(all)
 }
+
+/// Reads one certificate, PEM or DER.
+///
+/// # Errors
+/// The file cannot be read or is not a certificate.
+pub fn read_certificate(path: &Path) -> Result<Certificate> {
+    let not_one =
+        |why: String| AuthorityError::Input(format!("{} is not a certificate: {why}", path.display()));
+    match read_certificates(&[path])?.as_slice() {
+        [der] => Certificate::from_der(der).map_err(|error| not_one(error.to_string())),
+        found => Err(not_one(format!("it holds {}", found.len()))),
+    }
+}

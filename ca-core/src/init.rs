@@ -51,7 +51,13 @@ pub fn init(root: &Path, request: &InitRequest, now: Timestamp, wait: &Wait<'_>)
     }
     let key = LedgerKey::generate(&request.origin)?;
     key.save(&root.join("keys/ledger.key"))?;
-    let config = HomeConfig { version: 1, ledger_vkey: key.vkey(), urls: request.urls.clone() };
+    let config = HomeConfig {
+        version: 1,
+        ledger_vkey: key.vkey(),
+        urls: request.urls.clone(),
+        pair: Default::default(),
+        authorities: Default::default(),
+    };
     LedgerWriter::create(&root.join("ledger"), key, now)?;
     for (name, text) in example_configs(root, &config) {
         write_atomic(&root.join(name), text.as_bytes(), Mode::Private)?;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use ca_domain::{Detail, KeyOrigin, SerialNumber, Timestamp};
 use ca_files::WriteLock;
-use ca_index::{CertificateRecord, Filter, Index, SledIndex};
+use ca_index::{CertificateRecord, Filter, Index, IndexError, SledIndex};
 use ca_ledger::LedgerReader;
 use der::Decode;
 use x509_cert::Certificate;
@@ -36,6 +36,8 @@ pub struct Issuance {
     pub template_hash: String,
     /// Where the key came from.
     pub key_origin: KeyOrigin,
+    /// SHA-256 of the archive that holds its private key, if it is in escrow.
+    pub escrow: Option<[u8; 32]>,
     /// Who issued it.
     pub actor: String,
     /// When.
@@ -96,6 +98,18 @@ impl Inventory {
         self.issuance(record)
     }
 
+    /// Asks the index; one that turns out to be damaged is built again first.
+    ///
+    /// # Errors
+    /// The index cannot be read, even after a rebuild.
+    pub fn ask<T>(
+        &mut self,
+        wait: &Wait<'_>,
+        question: impl FnMut(&SledIndex) -> std::result::Result<T, IndexError>,
+    ) -> Result<T> {
+        ask(&mut self.index, &self.ledger, wait, question)
+    }
+
     /// Everything about a certificate that the index named.
     ///
     /// # Errors
@@ -109,11 +123,19 @@ impl Inventory {
         };
         let entry = self.ledger.entry(record.position)?;
         let detail = Detail::from_bytes(&self.ledger.detail(record.position)?).map_err(|_| damaged())?;
-        let Detail::CertificateIssued { authority, certificate, template_hash, key_origin, actor, .. } =
-            detail
+        let Detail::CertificateIssued {
+            authority,
+            certificate,
+            template_hash,
+            key_origin,
+            escrow,
+            actor,
+            ..
+        } = detail
         else {
             return Err(damaged());
         };
+        let escrow = escrow.map(|text| sha256_from_hex(&text).ok_or_else(damaged)).transpose()?;
         let der = from_base64(&certificate)?;
         let certificate = Certificate::from_der(&der).map_err(AuthorityError::der("a certificate"))?;
         if entry.serial != Some(record.serial) {
@@ -126,6 +148,7 @@ impl Inventory {
             authority,
             template_hash,
             key_origin,
+            escrow,
             actor,
             issued_at: entry.time,
         })
@@ -144,6 +167,12 @@ impl Inventory {
     pub fn ledger(&self) -> &LedgerReader {
         &self.ledger
     }
+}
+
+/// Reads a SHA-256 of a detail record.
+pub(crate) fn sha256_from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
 }
 
 /// Deletes the index and builds it again from the ledger. Returns its entries.

@@ -1,25 +1,32 @@
 //! Issuing a certificate to a person or a server.
 
+pub(crate) mod draft;
 pub mod output;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ca_domain::csr::VerifiedRequest;
-use ca_domain::key_check::{CheckedKey, check_public_key};
+use ca_domain::key_check::CheckedKey;
 use ca_domain::profile::SubjectInput;
-use ca_domain::template::{SubjectAttribute, Template, TemplateKind};
+use ca_domain::template::{SubjectAttribute, Template};
 use ca_domain::{
     Detail, KeyAlgorithm, KeyIdentifier, KeyOrigin, RevocationState, SerialNumber, SpkiHash, Timestamp,
 };
+use ca_escrow::EscrowPolicy;
 use ca_files::StagedFile;
 use ca_index::{CertificateRecord, Index};
-use ca_ledger::NewEntry;
-use ca_signing::{SigningKey, SoftwareKey};
+use ca_ledger::{LedgerReader, NewEntry};
+use ca_signing::SoftwareKey;
+use x509_cert::Certificate;
 
 use crate::authority::{Authority, AuthorityKey};
-use crate::certify::{Certified, Issuer, Record, Subject, certify, detail_bytes};
+use crate::certify::Certified;
 use crate::error::{AuthorityError, Result};
-use crate::home::{Home, Wait};
+use crate::home::{Home, Wait, Writer};
+use crate::request::refuse_unapproved;
+use draft::{Desk, Draft, Sealer};
 pub use output::Output;
 
 /// What `ca issue` is told.
@@ -46,6 +53,15 @@ pub enum SubjectKey {
     Csr(Box<VerifiedRequest>),
     /// Made here; none for the template's default algorithm.
     Generate(Option<KeyAlgorithm>),
+    /// Made here before, while there was time.
+    Made(Arc<SoftwareKey>),
+    /// The key of an earlier certificate of the same person.
+    Known {
+        /// DER SubjectPublicKeyInfo.
+        spki_der: Vec<u8>,
+        /// Where it came from at first.
+        origin: KeyOrigin,
+    },
 }
 
 /// A certificate in the ledger.
@@ -68,15 +84,26 @@ pub struct Issued {
 /// A certificate that was signed and whose files are on disk under temporary
 /// names: all but the commit.
 pub struct Prepared {
-    certified: Certified,
+    pub(crate) certified: Certified,
+    pub(crate) key: Option<Arc<SoftwareKey>>,
     pem: String,
     key_hash: SpkiHash,
     key_id: KeyIdentifier,
     person: String,
-    staged: Vec<StagedFile>,
-    new_files: Vec<PathBuf>,
+    /// The archived key, content-addressed: it is in place before the commit, so
+    /// that no certificate is without it; one without a certificate harms nobody.
+    archive: Option<StagedFile>,
+    pub(crate) staged: Vec<StagedFile>,
+    pub(crate) new_files: Vec<PathBuf>,
     entry: NewEntry,
     detail: Detail,
+}
+
+impl Prepared {
+    /// The serial number it will have.
+    pub(crate) const fn serial(&self) -> SerialNumber {
+        self.certified.serial
+    }
 }
 
 /// Issues one certificate.
@@ -91,72 +118,72 @@ pub fn issue(home: &Home, request: &IssueRequest<'_>, now: Timestamp, wait: &Wai
     issued.pop().ok_or_else(|| AuthorityError::Input("nothing was issued".into()))
 }
 
+/// As [`issue`], and archives the key that is made here for the recovery agents of
+/// `policy`: certificate and archive, or neither.
+///
+/// # Errors
+/// As [`issue`]; a certificate that allows signatures, a key that was not made here.
+pub fn issue_archived(
+    home: &Home,
+    request: &IssueRequest<'_>,
+    policy: &EscrowPolicy,
+    now: Timestamp,
+    wait: &Wait<'_>,
+) -> Result<Issued> {
+    refuse_unapproved(request.template)?;
+    let prepared = prepare_approved(home, request, Some(policy), now)?;
+    let mut issued = commit(home, vec![prepared], now, wait)?;
+    issued.pop().ok_or_else(|| AuthorityError::Input("nothing was issued".into()))
+}
+
 /// Does all that needs no lock: key, checks, signature, files under temporary names.
 ///
 /// # Errors
 /// As [`issue`].
 pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Result<Prepared> {
-    if matches!(request.template.kind(), TemplateKind::RootCa | TemplateKind::SubordinateCa) {
-        return Err(AuthorityError::Refused(format!(
-            "template {:?} makes authorities; use `ca authority create`",
-            request.template.name()
-        )));
-    }
-    Output::check(request.outputs)?;
-    let person = match request.template.kind() {
-        // The same at every renewal: a key stays with one person.
-        TemplateKind::OcspSigner => format!("{} OCSP signer", request.issuer.authority.name()),
-        _ => person(request.subject)?,
-    };
-    let (generated, spki_der, key_origin, csr) = match &request.key {
-        SubjectKey::Csr(csr) => {
-            request.template.accept_csr()?;
-            (None, csr.public_key_der().to_vec(), KeyOrigin::Csr, Some(csr.der()))
-        }
-        SubjectKey::Generate(algorithm) => {
-            let algorithm = request.template.choose_key(*algorithm)?;
-            let key = SoftwareKey::generate(algorithm)?;
-            let spki = key.public_key_der().to_vec();
-            (Some(key), spki, KeyOrigin::Generated, None)
-        }
-    };
-    let checked = check_public_key(&spki_der)?;
-    refuse_authority_key(home, &checked)?;
+    refuse_unapproved(request.template)?;
+    prepare_approved(home, request, None, now)
+}
 
-    let issuer_authority = &request.issuer.authority;
-    let context = issuer_authority.issuer_context(home)?;
-    let issuer =
-        Issuer { certificate: Some((issuer_authority.certificate(), &context)), key: &request.issuer.key };
-    let subject = Subject { input: request.subject, spki_der: &spki_der, days: request.days };
-    let certified = certify(request.template, &issuer, &subject, now)?;
-    let record = Record {
-        authority: issuer_authority.name(),
+/// As [`prepare`], for a request that a second person approved or that needs no
+/// approval; with a policy the key is archived.
+pub(crate) fn prepare_approved(
+    home: &Home,
+    request: &IssueRequest<'_>,
+    policy: Option<&EscrowPolicy>,
+    now: Timestamp,
+) -> Result<Prepared> {
+    let Some(policy) = policy else { return prepare_sealed(home, request, None, now) };
+    let seal =
+        |key: &SoftwareKey, certificate: &Certificate| crate::escrow::archive(home, policy, key, certificate);
+    prepare_sealed(home, request, Some(&seal), now)
+}
+
+fn prepare_sealed(
+    home: &Home,
+    request: &IssueRequest<'_>,
+    escrow: Option<&Sealer<'_>>,
+    now: Timestamp,
+) -> Result<Prepared> {
+    Output::check(request.outputs)?;
+    let desk = Desk::open(home, request.issuer)?;
+    let draft = Draft {
         template: request.template,
-        person: &person,
-        key_origin,
-        request: csr,
+        subject: request.subject,
+        key: &request.key,
+        days: request.days,
         actor: request.actor,
+        escrow,
+        batch: None,
     };
-    let detail = record.detail(&certified.der);
-    let entry = certified.entry(issuer_authority.key_id()?, now, detail_bytes(&detail)?);
-    let chain = issuer_authority.full_chain();
-    let staged = request
-        .outputs
-        .iter()
-        .map(|output| output.stage(&certified, generated.as_ref(), &chain))
-        .collect::<Result<Vec<_>>>()?;
-    let pem = certified.pem()?;
-    Ok(Prepared {
-        certified,
-        pem,
-        key_hash: checked.hash,
-        key_id: checked.key_id,
-        person,
-        staged,
-        new_files: Output::new_files(request.outputs),
-        entry,
-        detail,
-    })
+    let mut prepared = desk.draft_approved(&draft, now)?;
+    for output in request.outputs {
+        let key = prepared.key.as_deref();
+        let staged = output.stage(&prepared.certified, key, &desk.chain)?;
+        prepared.staged.push(staged);
+    }
+    prepared.new_files = Output::new_files(request.outputs);
+    Ok(prepared)
 }
 
 /// Commits prepared certificates in one act of the ledger, then gives their
@@ -165,9 +192,41 @@ pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Resul
 /// # Errors
 /// As [`issue`]; all or none is issued.
 pub fn commit(home: &Home, prepared: Vec<Prepared>, now: Timestamp, wait: &Wait<'_>) -> Result<Vec<Issued>> {
+    commit_after(home, Vec::new(), &|_| Ok(()), prepared, now, wait)
+}
+
+/// As [`commit`], after other acts in the same commit, and only if `check` still
+/// agrees under the lock.
+pub(crate) fn commit_after(
+    home: &Home,
+    before: Vec<(NewEntry, Detail)>,
+    check: &dyn Fn(&LedgerReader) -> Result<()>,
+    prepared: Vec<Prepared>,
+    now: Timestamp,
+    wait: &Wait<'_>,
+) -> Result<Vec<Issued>> {
     let mut writer = home.writer(wait)?;
+    check(writer.ledger.reader())?;
+    commit_with(&mut writer, before, prepared, Vec::new(), now, wait)
+}
+
+/// As [`commit`] under a lock that is held, between other acts of the same commit.
+pub(crate) fn commit_with(
+    writer: &mut Writer,
+    before: Vec<(NewEntry, Detail)>,
+    mut prepared: Vec<Prepared>,
+    after: Vec<(NewEntry, Detail)>,
+    now: Timestamp,
+    wait: &Wait<'_>,
+) -> Result<Vec<Issued>> {
     output::check_new(prepared.iter().flat_map(|one| &one.new_files))?;
     let authorities = writer.ask(wait, |index| index.authorities())?;
+    let mut archives = BTreeSet::new();
+    for archive in prepared.iter_mut().filter_map(|one| one.archive.take()) {
+        archives.extend(archive.path().parent().map(Path::to_owned));
+        archive.rename()?;
+    }
+    archives.iter().try_for_each(|dir| ca_files::sync_dir(dir))?;
     for one in &prepared {
         // An authority whose directory is gone is still in the ledger.
         if let Some(authority) = authorities.iter().find(|authority| authority.key_id == one.key_id) {
@@ -183,13 +242,15 @@ pub fn commit(home: &Home, prepared: Vec<Prepared>, now: Timestamp, wait: &Wait<
             ));
         }
     }
-    let mut acts = Vec::with_capacity(prepared.len());
+    let skip = before.len() as u64;
+    let mut acts = before;
     let mut delivered = Vec::with_capacity(prepared.len());
     for one in prepared {
         acts.push((one.entry, one.detail));
         delivered.push((one.certified, one.pem, one.staged));
     }
-    let first = writer.commit(acts, now, wait.warn)?;
+    acts.extend(after);
+    let first = writer.commit(acts, now, wait.warn)? + skip;
     let mut issued = Vec::with_capacity(delivered.len());
     let mut failed = None;
     for (position, (certified, pem, staged)) in (first..).zip(delivered) {
@@ -217,7 +278,7 @@ pub fn commit(home: &Home, prepared: Vec<Prepared>, now: Timestamp, wait: &Wait<
 
 /// Whose certificate it is: the first mailbox, else the first host name, else
 /// the common name.
-fn person(subject: &SubjectInput) -> Result<String> {
+pub(crate) fn person(subject: &SubjectInput) -> Result<String> {
     let mailbox = subject.mailboxes.first().map(|mailbox| mailbox.as_str().to_owned());
     let host = || subject.dns_names.first().map(|name| name.as_str().to_owned());
     let common_name = || subject.attributes.get(&SubjectAttribute::CommonName).cloned();
@@ -226,7 +287,7 @@ fn person(subject: &SubjectInput) -> Result<String> {
     })
 }
 
-fn refuse_authority_key(home: &Home, key: &CheckedKey) -> Result<()> {
+pub(crate) fn refuse_authority_key(home: &Home, key: &CheckedKey) -> Result<()> {
     for authority in Authority::all(home)? {
         if authority.spki_hash()? == key.hash {
             return Err(AuthorityError::KeyReuse(format!(

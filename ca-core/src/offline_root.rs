@@ -129,6 +129,8 @@ pub fn sign_authority(
         person: &person,
         key_origin: KeyOrigin::Csr,
         request: Some(request.csr.der()),
+        escrow: None,
+        batch: None,
         actor: request.actor,
     };
     let detail = record.detail(&certified.der);

@@ -1,5 +1,7 @@
 //! Revoking, holding and releasing: a plan first, then one commit.
 
+use std::collections::BTreeMap;
+
 use ca_domain::{Detail, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
 use ca_index::{CertificateRecord, Filter, Index};
 use ca_ledger::{EntryKind, LedgerReader, NewEntry};
@@ -10,12 +12,20 @@ use x509_cert::ext::pkix::BasicConstraints;
 use crate::certify::{detail_bytes, from_base64};
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait, Writer};
+use crate::people::{BadLine, Person};
 
 /// Which certificates.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// All of a mailbox's that are neither expired nor in the wanted state.
     Mailbox(String),
+    /// Likewise, of everybody in a table.
+    People {
+        /// Who.
+        people: Vec<Person>,
+        /// The table's name, for messages.
+        file: String,
+    },
     /// These.
     Serials(Vec<SerialNumber>),
 }
@@ -57,11 +67,12 @@ pub fn plan(
     let records = match target {
         Target::Serials(serials) => by_serials(&mut writer, serials, wait)?,
         Target::Mailbox(mailbox) => by_mailbox(&mut writer, mailbox, wait)?,
+        Target::People { people, file } => by_people(&mut writer, people, file, wait)?,
     };
     let mut steps = Vec::new();
     let mut skipped = Vec::new();
     for record in records {
-        let lenient = matches!(target, Target::Mailbox(_));
+        let lenient = !matches!(target, Target::Serials(_));
         if lenient && record.not_after < now {
             skipped.push((record.serial, format!("expired on {}", record.not_after)));
             continue;
@@ -76,6 +87,7 @@ pub fn plan(
     if steps.is_empty() {
         let what = match target {
             Target::Mailbox(mailbox) => format!("no certificate of {mailbox} can be changed"),
+            Target::People { file, .. } => format!("no certificate of the people in {file} can be changed"),
             Target::Serials(_) => "no serial number was given".to_owned(),
         };
         return Err(AuthorityError::NotFound(format!("{what}; see `ca cert list`")));
@@ -106,6 +118,32 @@ impl Plan {
         self.writer.commit(acts, now, wait.warn)?;
         Ok(self.steps)
     }
+}
+
+/// The acts that change these certificates, for a commit that holds other acts as
+/// well; checked under the lock.
+///
+/// # Errors
+/// No such certificate, or a change that its state or kind forbids.
+pub(crate) fn acts_of(
+    writer: &mut Writer,
+    serials: &[SerialNumber],
+    transition: Transition,
+    actor: &str,
+    now: Timestamp,
+    wait: &Wait<'_>,
+) -> Result<Vec<(NewEntry, Detail)>> {
+    let detail = Detail::StatusChanged { actor: actor.to_owned(), note: None };
+    by_serials(writer, serials, wait)?
+        .iter()
+        .map(|record| {
+            check_reason(writer.ledger.reader(), record, transition)?;
+            if let Err(source) = record.state.apply(transition, now) {
+                return Err(AuthorityError::Transition { serial: record.serial, source });
+            }
+            Ok((entry(record, transition, now, detail_bytes(&detail)?), detail.clone()))
+        })
+        .collect()
 }
 
 fn entry(record: &CertificateRecord, transition: Transition, now: Timestamp, detail: Vec<u8>) -> NewEntry {
@@ -156,6 +194,31 @@ fn by_mailbox(writer: &mut Writer, mailbox: &str, wait: &Wait<'_>) -> Result<Vec
         return Err(AuthorityError::NotFound(format!("no certificate names {mailbox}; see `ca cert list`")));
     }
     Ok(records)
+}
+
+/// Everybody must have a certificate: a line without is more likely misspelt.
+fn by_people(
+    writer: &mut Writer,
+    people: &[Person],
+    file: &str,
+    wait: &Wait<'_>,
+) -> Result<Vec<CertificateRecord>> {
+    let mut found = BTreeMap::new();
+    let mut lines = Vec::new();
+    for person in people {
+        match by_mailbox(writer, person.mailbox(), wait) {
+            // Somebody's second address may be somebody else's line.
+            Ok(records) => found.extend(records.into_iter().map(|record| (record.position, record))),
+            Err(error @ AuthorityError::NotFound(_)) => {
+                lines.push(BadLine { line: person.line, what: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if lines.is_empty() {
+        return Ok(found.into_values().collect());
+    }
+    Err(AuthorityError::Lines { file: file.to_owned(), lines })
 }
 
 /// cACompromise is for authorities, certificateHold never (CRL profile of the

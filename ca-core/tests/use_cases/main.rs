@@ -6,4 +6,6 @@ mod authorities;
 mod common;
 mod homes;
 mod issuing;
+mod pairs;
+mod renewals;
 mod revoking;

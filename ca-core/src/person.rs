@@ -1,0 +1,204 @@
+//! A person over the years: everything about a mailbox, leaving, a new address.
+
+use std::collections::BTreeSet;
+
+use ca_domain::mailbox::Mailbox;
+use ca_domain::{Detail, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
+use ca_index::{CertificateRecord, Filter, Index};
+use ca_ledger::{EntryKind, LedgerReader, NewEntry};
+
+use crate::certify::detail_bytes;
+use crate::error::{AuthorityError, Result};
+use crate::home::{Home, Wait, Writer};
+use crate::inventory::{Inventory, Issuance};
+use crate::renew::candidate::select;
+use crate::renew::signs;
+use crate::revoke::{Step, acts_of};
+use crate::templates;
+
+mod rename;
+
+pub use rename::{RenamePlan, RenameRequest, plan_rename, rename};
+
+/// Everything about a mailbox.
+#[derive(Clone, Debug)]
+pub struct Dossier {
+    /// The certificates that name it, in the order of the ledger.
+    pub certificates: Vec<Issuance>,
+    /// When the person left, if that is recorded.
+    pub left: Vec<Left>,
+}
+
+/// The record of a person who left.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// When.
+    pub at: Timestamp,
+    /// Its entry in the ledger.
+    pub position: u64,
+    /// Who recorded it.
+    pub actor: String,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+/// Everything about `mailbox`.
+///
+/// # Errors
+/// No certificate names it, or the ledger is damaged.
+pub fn dossier(home: &Home, mailbox: &str, now: Timestamp, wait: &Wait<'_>) -> Result<Dossier> {
+    let mut inventory = Inventory::open(home, wait)?;
+    let filter = Filter { mailbox: Some(mailbox.to_owned()), ..Filter::default() };
+    let records = select(&mut inventory, &filter, now, wait)?;
+    let Some(first) = records.first().map(|record| record.position) else {
+        return Err(nobody(mailbox));
+    };
+    let left = leave_marks(inventory.ledger(), first, mailbox, wait)?;
+    let certificates =
+        records.into_iter().map(|record| inventory.issuance(record)).collect::<Result<Vec<_>>>()?;
+    Ok(Dossier { certificates, left })
+}
+
+fn nobody(mailbox: &str) -> AuthorityError {
+    AuthorityError::NotFound(format!("no certificate names {mailbox}; see `ca cert list`"))
+}
+
+/// The marks of `mailbox` since its first certificate. The index does not have
+/// them: they are few, and the entries are quickly read.
+fn leave_marks(ledger: &LedgerReader, from: u64, mailbox: &str, wait: &Wait<'_>) -> Result<Vec<Left>> {
+    let mut marks = Vec::new();
+    let total = ledger.size().saturating_sub(from);
+    for (count, found) in (1..).zip(ledger.entries(from..ledger.size())) {
+        let (position, entry) = found?;
+        if count % 4096 == 0 {
+            (wait.progress)(count, total);
+        }
+        if entry.kind != EntryKind::PersonLeft {
+            continue;
+        }
+        if let Ok(Detail::PersonLeft { person, actor, note }) = Detail::from_bytes(&ledger.detail(position)?)
+            && person.eq_ignore_ascii_case(mailbox)
+        {
+            marks.push(Left { at: entry.time, position, actor, note });
+        }
+    }
+    Ok(marks)
+}
+
+/// What happens to the encryption certificates of somebody who leaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EncryptionFate {
+    /// They are valid until they expire, so that nobody's mail bounces.
+    Keep,
+    /// They are revoked as well.
+    Revoke,
+}
+
+/// What leaving means for a mailbox; shown, then carried out or dropped.
+pub struct LeavePlan {
+    writer: Writer,
+    mailbox: String,
+    transition: Transition,
+    /// The certificates that are revoked.
+    pub revoked: Vec<Step>,
+    /// Those that stay as they are, with the reason.
+    pub kept: Vec<(CertificateRecord, String)>,
+}
+
+/// Works out what is revoked when the person at `mailbox` leaves, under the lock.
+/// Archived keys stay in the archive in every case.
+///
+/// # Errors
+/// No certificate names the mailbox.
+pub fn plan_leave(
+    home: &Home,
+    mailbox: &str,
+    reason: ReasonCode,
+    encryption: EncryptionFate,
+    now: Timestamp,
+    wait: &Wait<'_>,
+) -> Result<LeavePlan> {
+    let transition = Transition::Revoke { reason, invalidity_date: None };
+    let mut writer = home.writer(wait)?;
+    let records = writer.ask(wait, |index| index.by_mailbox(mailbox))?;
+    if records.is_empty() {
+        return Err(nobody(mailbox));
+    }
+    let mut plan =
+        LeavePlan { writer, mailbox: mailbox.to_owned(), transition, revoked: Vec::new(), kept: Vec::new() };
+    for record in records {
+        let only_encrypts = templates::load(home, &record.template).is_ok_and(|template| !signs(&template));
+        let why = if !record.person.eq_ignore_ascii_case(mailbox) {
+            Some(format!("is {}'s, who also has this address", record.person))
+        } else if record.is_expired(now) {
+            Some(format!("expired on {}", record.not_after))
+        } else if only_encrypts && encryption == EncryptionFate::Keep {
+            Some(format!("encrypts, and runs until {}", record.not_after))
+        } else {
+            None
+        };
+        match (why, record.state.apply(transition, now)) {
+            (Some(why), _) => plan.kept.push((record, why)),
+            (None, Ok(after)) => plan.revoked.push(Step { record, after }),
+            (None, Err(error)) => plan.kept.push((record, error.to_string())),
+        }
+    }
+    Ok(plan)
+}
+
+impl LeavePlan {
+    /// Revokes, and records that the person left, in one act. When it returns, that
+    /// is durable. Returns what was revoked.
+    ///
+    /// # Errors
+    /// A reason that does not fit; the ledger refused. Nothing was changed then.
+    pub fn execute(
+        mut self,
+        actor: &str,
+        note: Option<&str>,
+        now: Timestamp,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<Step>> {
+        let serials: Vec<SerialNumber> = self.revoked.iter().map(|step| step.record.serial).collect();
+        let mut acts = acts_of(&mut self.writer, &serials, self.transition, actor, now, wait)?;
+        let records = self.revoked.iter().map(|step| &step.record);
+        let latest = records.chain(self.kept.iter().map(|(record, _)| record)).max_by_key(|one| one.position);
+        let Some(latest) = latest else { return Err(nobody(&self.mailbox)) };
+        let detail = Detail::PersonLeft {
+            person: self.mailbox.clone(),
+            actor: actor.to_owned(),
+            note: note.map(str::to_owned),
+        };
+        let entry = NewEntry {
+            kind: EntryKind::PersonLeft,
+            time: now,
+            authority: latest.authority,
+            serial: None,
+            not_after: None,
+            reason: None,
+            invalidity_date: None,
+            detail: detail_bytes(&detail)?,
+        };
+        acts.push((entry, detail));
+        self.writer.commit(acts, now, wait.warn)?;
+        Ok(self.revoked)
+    }
+}
+
+/// The mailboxes of certificates that are still good: where somebody can be reached.
+pub(crate) fn refuse_taken(writer: &mut Writer, to: &Mailbox, from: &str, wait: &Wait<'_>) -> Result<()> {
+    let records = writer.ask(wait, |index| index.by_mailbox(to.as_str()))?;
+    let others: BTreeSet<_> = records
+        .iter()
+        .filter(|record| matches!(record.state, RevocationState::Good))
+        .map(|record| record.person.to_ascii_lowercase())
+        .filter(|person| *person != from.to_ascii_lowercase())
+        .collect();
+    match others.first() {
+        None => Ok(()),
+        Some(other) => Err(AuthorityError::Refused(format!(
+            "{to} has certificates of its own (of {other}); look at them with `ca person show --email {to}`, and \
+             revoke them first if it is the same person"
+        ))),
+    }
+}

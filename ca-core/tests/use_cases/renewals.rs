@@ -1,0 +1,330 @@
+//! Renewal, leaving, a new address.
+
+use std::fs;
+use std::path::Path;
+
+use ca_core::batch::{BatchKind, BatchRequest, expiring_table, issue_batch};
+use ca_core::domain::{KeyAlgorithm, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
+use ca_core::issue::{Issued, SubjectKey};
+use ca_core::pair::{Escrow, Pair, PairFiles, PairRequest, issue_pair};
+use ca_core::people;
+use ca_core::person::{EncryptionFate, RenameRequest, dossier, plan_leave, plan_rename, rename};
+use ca_core::renew::{Candidate, RenewFiles, RenewRequest, RenewTarget, RenewalKey, find, renew};
+use ca_core::revoke::{Target, plan};
+use ca_core::signing::Passphrase;
+use ca_core::signing::pkcs12::Pkcs12Profile;
+use ca_core::{AuthorityKey, ErrorClass, Result, templates};
+
+use crate::common::{Fixture, now, person, wait};
+
+const ALICE: &str = "alice@example.test";
+
+fn later(days: u64) -> Timestamp {
+    now().saturating_add(days * 86_400)
+}
+
+fn pair(fixture: &Fixture, issuer: &AuthorityKey, mailbox: &str, file: &str) -> Pair {
+    let files = PairFiles {
+        both: Some(fixture.path(file)),
+        signing: None,
+        encryption: None,
+        signing_certificate: None,
+        encryption_certificate: None,
+        profile: Pkcs12Profile::Modern,
+        password: Some(Passphrase::from_string("pw for tests".into())),
+        friendly_name: mailbox.into(),
+        replace: false,
+    };
+    let request = PairRequest {
+        issuer,
+        signing: &templates::load(&fixture.home, "smime-signing").unwrap(),
+        encryption: &templates::load(&fixture.home, "smime-encryption").unwrap(),
+        subject: &person(mailbox),
+        signing_key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
+        encryption_key: Some(KeyAlgorithm::P256),
+        days: None,
+        escrow: Escrow::None,
+        files: &files,
+        actor: "tester",
+    };
+    issue_pair(&fixture.home, &request, now(), &wait()).unwrap()
+}
+
+fn files(pkcs12: Option<&Path>, certificates: Option<&Path>) -> RenewFiles {
+    RenewFiles {
+        pkcs12: pkcs12.map(Path::to_owned),
+        certificates: certificates.map(Path::to_owned),
+        profile: Pkcs12Profile::Modern,
+        password: Some(Passphrase::from_string("pw for tests".into())),
+        replace: false,
+    }
+}
+
+fn renew_with(
+    fixture: &Fixture,
+    issuer: &AuthorityKey,
+    candidates: &[Candidate],
+    key: RenewalKey,
+    supersede: bool,
+    files: &RenewFiles,
+) -> Result<Vec<Issued>> {
+    let request = RenewRequest {
+        issuer,
+        candidates,
+        key,
+        days: None,
+        supersede,
+        escrow: Escrow::None,
+        files,
+        actor: "tester",
+    };
+    renew(&fixture.home, &request, later(700), &wait())
+}
+
+fn mailbox(fixture: &Fixture, mailbox: &str, at: Timestamp) -> Result<Vec<Candidate>> {
+    Ok(find(&fixture.home, &RenewTarget::Mailbox(mailbox.into()), at, &wait())?.candidates)
+}
+
+fn state(fixture: &Fixture, of: &str, serial: SerialNumber) -> RevocationState {
+    let all = dossier(&fixture.home, of, later(700), &wait()).unwrap().certificates;
+    all.iter().find(|one| one.record.serial == serial).unwrap().record.state
+}
+
+fn revoke(fixture: &Fixture, serial: SerialNumber, reason: ReasonCode) {
+    let transition = Transition::Revoke { reason, invalidity_date: None };
+    let plan = plan(&fixture.home, &Target::Serials(vec![serial]), transition, now(), &wait()).unwrap();
+    plan.execute("tester", None, now(), &wait()).unwrap();
+}
+
+#[test]
+fn a_renewal_has_the_names_and_another_key_and_is_not_renewed_twice() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let old = pair(&fixture, &issuer, ALICE, "old.p12");
+    let candidates = mailbox(&fixture, ALICE, later(700)).unwrap();
+    assert_eq!(candidates.len(), 2);
+    let path = fixture.path("new.p12");
+    let key = RenewalKey::New(Some(KeyAlgorithm::P256));
+    let new = renew_with(&fixture, &issuer, &candidates, key, false, &files(Some(&path), None)).unwrap();
+    assert_eq!(new.len(), 2);
+    assert!(new[0].not_after > old.signing.not_after && path.is_file());
+    let all = dossier(&fixture.home, ALICE, later(700), &wait()).unwrap().certificates;
+    assert_eq!(all.len(), 4);
+    let subject = |at: usize| all[at].certificate.tbs_certificate.subject.to_string();
+    assert_eq!((subject(0), subject(1)), (subject(2), subject(3)));
+    assert_ne!(all[0].record.key, all[2].record.key);
+    assert_eq!(all[0].record.template, all[2].record.template);
+    // The old ones stay, and have a successor now.
+    assert_eq!(state(&fixture, ALICE, old.signing.serial), RevocationState::Good);
+    let again = mailbox(&fixture, ALICE, later(700)).unwrap();
+    let serials: Vec<_> = again.iter().map(|candidate| candidate.old.record.serial).collect();
+    assert_eq!(serials, [new[0].serial, new[1].serial]);
+    let expiring = find(&fixture.home, &RenewTarget::Expiring(later(800)), later(700), &wait());
+    assert_eq!(expiring.unwrap_err().class(), ErrorClass::NotFound);
+}
+
+#[test]
+fn superseding_ends_what_signs_and_nothing_else() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let old = pair(&fixture, &issuer, ALICE, "old.p12");
+    let candidates = mailbox(&fixture, ALICE, later(700)).unwrap();
+    let before = fixture.size();
+    let path = fixture.path("new.p12");
+    let key = RenewalKey::New(Some(KeyAlgorithm::P256));
+    renew_with(&fixture, &issuer, &candidates, key, true, &files(Some(&path), None)).unwrap();
+    assert_eq!(fixture.size(), before + 3);
+    let RevocationState::Revoked { reason, .. } = state(&fixture, ALICE, old.signing.serial) else {
+        panic!()
+    };
+    assert_eq!(reason, ReasonCode::Superseded);
+    assert_eq!(state(&fixture, ALICE, old.encryption.serial), RevocationState::Good);
+}
+
+#[test]
+fn the_same_key_stays_where_the_template_allows_it_alone() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let old = pair(&fixture, &issuer, ALICE, "old.p12");
+    let path = fixture.path("new.pem");
+    let target = RenewTarget::Serials(vec![old.signing.serial]);
+    let look = || find(&fixture.home, &target, later(700), &wait()).unwrap().candidates;
+    let out = files(None, Some(&path));
+    let error = renew_with(&fixture, &issuer, &look(), RenewalKey::Same, false, &out).unwrap_err();
+    assert!(error.to_string().contains("same_key: allowed"), "{error}");
+    let template = fixture.home.templates_dir().join("smime-signing.yaml");
+    let text = fs::read_to_string(&template).unwrap();
+    fs::write(&template, format!("{text}\nrenewal:\n  same_key: allowed\n")).unwrap();
+    let new = renew_with(&fixture, &issuer, &look(), RenewalKey::Same, false, &out).unwrap();
+    let all = dossier(&fixture.home, ALICE, now(), &wait()).unwrap().certificates;
+    assert_eq!(all[0].record.key, all[2].record.key);
+    assert_eq!(all[2].record.serial, new[0].serial);
+    assert!(fs::read_to_string(&path).unwrap().starts_with("-----BEGIN CERTIFICATE"));
+}
+
+#[test]
+fn what_was_revoked_is_not_renewed_not_even_at_the_last_moment() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let old = pair(&fixture, &issuer, ALICE, "old.p12");
+    let candidates = mailbox(&fixture, ALICE, now()).unwrap();
+    revoke(&fixture, old.signing.serial, ReasonCode::KeyCompromise);
+    let before = fixture.size();
+    let path = fixture.path("new.p12");
+    let key = RenewalKey::New(Some(KeyAlgorithm::P256));
+    let error =
+        renew_with(&fixture, &issuer, &candidates, key, false, &files(Some(&path), None)).unwrap_err();
+    assert!(error.to_string().contains("cannot be renewed"), "{error}");
+    assert!(!path.exists() && fixture.size() == before);
+    let target = RenewTarget::Serials(vec![old.signing.serial]);
+    let error = find(&fixture.home, &target, now(), &wait()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Refused, "{error}");
+    // The other half of the pair is still there to renew.
+    assert_eq!(mailbox(&fixture, ALICE, now()).unwrap().len(), 1);
+}
+
+#[test]
+fn what_expires_is_renewed_in_a_directory_that_a_second_call_goes_on_with() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    for name in ["alice", "bob", "carl"] {
+        pair(&fixture, &issuer, &format!("{name}@example.test"), &format!("{name}.p12"));
+    }
+    let out = fixture.path("renewed");
+    let run = |at: Timestamp| {
+        let table = expiring_table(&fixture.home, &out, "issuing", later(760), true, at, &wait()).unwrap();
+        let request = BatchRequest {
+            issuer: &issuer,
+            kind: BatchKind::Renew { supersede: true, before: Some(later(760)) },
+            table_hash: [7; 32],
+            table_name: "people.csv",
+            key: Some(KeyAlgorithm::P256),
+            days: None,
+            escrow: Escrow::None,
+            profile: Pkcs12Profile::Modern,
+            name: None,
+            out: &out,
+            password_program: None,
+            workers: 2,
+            actor: "tester",
+        };
+        let table = people::parse(&table, "people.csv").unwrap();
+        issue_batch(&fixture.home, &request, table, &|| Ok(at), &wait()).unwrap()
+    };
+    let before = fixture.size();
+    let report = run(later(700));
+    assert_eq!((report.people, report.issued), (3, 3));
+    assert_eq!(fixture.size(), before + 9, "two certificates and one revocation each");
+    assert!(out.join("bob@example.test.p12").is_file() && out.join("passwords.csv").is_file());
+    assert_eq!(run(later(701)).issued, 0);
+    assert_eq!(fixture.size(), before + 9);
+}
+
+#[test]
+fn a_leaver_signs_no_more_and_the_mark_stays() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let theirs = pair(&fixture, &issuer, ALICE, "alice.p12");
+    pair(&fixture, &issuer, "bob@example.test", "bob.p12");
+    let leave = |fate| {
+        let reason = ReasonCode::AffiliationChanged;
+        plan_leave(&fixture.home, "Alice@Example.Test", reason, fate, now(), &wait())
+    };
+    let plan = leave(EncryptionFate::Keep).unwrap();
+    assert_eq!(plan.revoked.len(), 1);
+    assert_eq!(plan.revoked[0].record.serial, theirs.signing.serial);
+    assert_eq!(plan.kept[0].0.serial, theirs.encryption.serial);
+    plan.execute("tester", Some("last day"), now(), &wait()).unwrap();
+    let found = dossier(&fixture.home, ALICE, now(), &wait()).unwrap();
+    assert_eq!((found.left.len(), found.left[0].note.as_deref()), (1, Some("last day")));
+    assert_eq!(state(&fixture, ALICE, theirs.encryption.serial), RevocationState::Good);
+    // Later it is decided that the other one ends, too.
+    let plan = leave(EncryptionFate::Revoke).unwrap();
+    assert_eq!(plan.revoked[0].record.serial, theirs.encryption.serial);
+    plan.execute("tester", None, now(), &wait()).unwrap();
+    let bob = dossier(&fixture.home, "bob@example.test", now(), &wait()).unwrap();
+    assert!(bob.left.is_empty());
+    assert!(bob.certificates.iter().all(|one| one.record.state == RevocationState::Good));
+    assert!(dossier(&fixture.home, "eve@example.test", now(), &wait()).is_err());
+}
+
+#[test]
+fn a_new_address_replaces_the_old_one_in_one_act() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let old = pair(&fixture, &issuer, ALICE, "old.p12");
+    let before = fixture.size();
+    let new_address = "alice.archer@example.test";
+    let plan = plan_rename(&fixture.home, ALICE, new_address, now(), &wait()).unwrap();
+    let path = fixture.path("new.p12");
+    let files = files(Some(&path), None);
+    let request = RenameRequest {
+        issuer: &issuer,
+        key: Some(KeyAlgorithm::P256),
+        days: None,
+        keep_encryption: false,
+        escrow: Escrow::None,
+        files: &files,
+        actor: "tester",
+    };
+    let issued = rename(&fixture.home, &plan, &request, now(), &wait()).unwrap();
+    assert_eq!((issued.len(), fixture.size()), (2, before + 4));
+    assert!(path.is_file());
+    let now_theirs = dossier(&fixture.home, new_address, now(), &wait()).unwrap().certificates;
+    assert_eq!(now_theirs.len(), 2);
+    assert_eq!(now_theirs[0].record.mailboxes, [new_address]);
+    assert!(now_theirs[0].certificate.tbs_certificate.subject.to_string().contains(new_address));
+    for serial in [old.signing.serial, old.encryption.serial] {
+        assert!(matches!(state(&fixture, ALICE, serial), RevocationState::Revoked { .. }));
+    }
+    assert!(plan_rename(&fixture.home, ALICE, new_address, now(), &wait()).is_err());
+}
+
+#[test]
+fn a_new_address_that_is_somebody_elses_is_refused() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    pair(&fixture, &issuer, ALICE, "alice.p12");
+    pair(&fixture, &issuer, "bob@example.test", "bob.p12");
+    let before = fixture.size();
+    let plan = plan_rename(&fixture.home, ALICE, "bob@example.test", now(), &wait()).unwrap();
+    let path = fixture.path("new.p12");
+    let files = files(Some(&path), None);
+    let request = RenameRequest {
+        issuer: &issuer,
+        key: Some(KeyAlgorithm::P256),
+        days: None,
+        keep_encryption: true,
+        escrow: Escrow::None,
+        files: &files,
+        actor: "tester",
+    };
+    let error = rename(&fixture.home, &plan, &request, now(), &wait()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Refused, "{error}");
+    assert!(!path.exists() && fixture.size() == before);
+}
+
+#[test]
+fn everybody_in_a_table_is_revoked_or_nobody() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    for name in ["alice", "bob"] {
+        pair(&fixture, &issuer, &format!("{name}@example.test"), &format!("{name}.p12"));
+    }
+    let target = |text: &str| {
+        let people = people::parse(text.as_bytes(), "people.csv").unwrap().complete("people.csv").unwrap();
+        Target::People { people, file: "people.csv".into() }
+    };
+    let transition = Transition::Revoke { reason: ReasonCode::CessationOfOperation, invalidity_date: None };
+    let act = |text: &str| {
+        plan(&fixture.home, &target(text), transition, now(), &wait())?.execute(
+            "tester",
+            None,
+            now(),
+            &wait(),
+        )
+    };
+    let error = act("email\nalice@example.test\neve@example.test\n").unwrap_err();
+    assert!(error.to_string().contains("line 3: no certificate names eve@example.test"), "{error}");
+    assert_eq!(act("email\nalice@example.test\nbob@example.test\n").unwrap().len(), 4);
+}
