@@ -2,17 +2,33 @@
 
 mod authority;
 mod certificate;
+mod check;
+mod escrow;
 mod ledger;
+mod notify;
+mod person;
+mod request;
 
 use std::path::PathBuf;
 
+use ca_core::domain::microsoft::{SecurityIdentifier, Upn};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use authority::{AuthorityCommand, CreateArgs, CsrArgs, ExportFormat, ImportArgs, SignArgs};
+pub(crate) use authority::{
+    AuthorityCommand, ConstraintArgs, CreateArgs, CsrArgs, ExportFormat, ImportArgs, SignArgs,
+};
 pub(crate) use certificate::{
-    ActArgs, CertCommand, IssueArgs, ListArgs, ReleaseArgs, RevokeArgs, TargetArgs,
+    ActArgs, CertCommand, IssueArgs, ListArgs, OutputArgs, ReleaseArgs, RevokeArgs, TargetArgs,
+};
+pub(crate) use check::{CheckArgs, CheckCommand};
+pub(crate) use escrow::{
+    AgentCommand, CompleteArgs, ContributeArgs, EscrowCommand, HistoryCommand, HistoryExportArgs,
+    KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
 };
 pub(crate) use ledger::{CrlCommand, IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
+pub(crate) use notify::NotifyArgs;
+pub(crate) use person::{LeaveArgs, NewKeyArgs, PersonCommand, RenameArgs, RenewArgs, RunArgs};
+pub(crate) use request::{ApproveArgs, RequestCommand, SubmitArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -83,15 +99,33 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Issue a certificate from a request, or with a key made here.
     #[command(after_help = certificate::ISSUE_EXAMPLES)]
     Issue(Box<IssueArgs>),
+    /// Issue successors of certificates.
+    #[command(after_help = person::RENEW_EXAMPLES)]
+    Renew(Box<RenewArgs>),
+    /// Show a person, record that they left, give them a new address.
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// Ask for certificates that a second person approves.
+    #[command(subcommand)]
+    Request(RequestCommand),
     /// List, show and export what was issued.
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Find out who takes a certificate, and which norms it breaks.
+    #[command(subcommand)]
+    Check(CheckCommand),
     /// Revoke certificates for ever.
     #[command(after_help = certificate::REVOKE_EXAMPLES)]
     Revoke(RevokeArgs),
     /// Suspend certificates; `ca release` takes it back.
     #[command(after_help = "Example:\n  ca hold --email alice@example.test")]
     Hold(ReleaseArgs),
+    /// Archive encryption keys for recovery agents, and recover them with their help.
+    #[command(subcommand)]
+    Escrow(EscrowCommand),
+    /// All encryption keys of a person, old ones included.
+    #[command(subcommand)]
+    History(HistoryCommand),
     /// Take a suspension back.
     #[command(after_help = "Example:\n  ca release 4f0c...")]
     Release(ReleaseArgs),
@@ -101,6 +135,9 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Make the certificates that OCSP answers are signed with.
     #[command(subcommand, name = "ocsp-signer")]
     OcspSigner(OcspSignerCommand),
+    /// Mail people and administrators about what expires soon; run by a timer.
+    #[command(after_help = notify::EXAMPLES)]
+    Notify(NotifyArgs),
     /// Verify, show and prove what the ledger holds.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -182,6 +219,12 @@ pub(crate) struct NameArgs {
     /// title.
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
+    /// organizationIdentifier, as NTRDE-DEK1101R.HRB123456 or VATDE-123456789.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) organization_identifier: Option<String>,
+    /// userId.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) user_id: Option<String>,
 }
 
 /// Whom a certificate names.
@@ -193,6 +236,12 @@ pub(crate) struct SubjectArgs {
     /// A host name. May be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) dns: Vec<String>,
+    /// The user principal name of a Windows domain, as alice@corp.example.test.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) upn: Option<Upn>,
+    /// The security identifier of the account in a Windows domain, as S-1-5-21-...
+    #[arg(long, value_name = "SID")]
+    pub(crate) sid: Option<SecurityIdentifier>,
     #[command(flatten)]
     pub(crate) name: NameArgs,
 }

@@ -65,6 +65,9 @@ impl CliError {
             let finding = |finding: &Finding| json!({"lint": finding.lint, "what": finding.what, "source": finding.source, "client": finding.client});
             value["findings"] = report.findings.iter().map(finding).collect();
         }
+        if let Self::Authority(AuthorityError::Lines { lines, .. }) = self {
+            value["lines"] = lines.iter().map(|bad| json!({"line": bad.line, "what": bad.what})).collect();
+        }
         print(what, todo, &value, json);
         ExitCode::from(self.status())
     }
@@ -85,6 +88,7 @@ from_room!(
     ca_core::domain::csr::CsrError,
     ca_core::domain::mailbox::DomainError,
     ca_core::domain::mailbox::MailboxError,
+    ca_core::escrow::EscrowError,
     ca_core::files::FileError,
     ca_core::ledger::LedgerError,
     ca_core::signing::SigningError,

@@ -47,16 +47,19 @@ impl SubjectArgs {
             (SubjectAttribute::Locality, &self.name.locality),
             (SubjectAttribute::Organization, &self.name.organization),
             (SubjectAttribute::OrganizationalUnit, &self.name.organizational_unit),
+            (SubjectAttribute::OrganizationIdentifier, &self.name.organization_identifier),
             (SubjectAttribute::Pseudonym, &self.name.pseudonym),
             (SubjectAttribute::State, &self.name.state),
             (SubjectAttribute::Surname, &self.name.surname),
             (SubjectAttribute::Title, &self.name.title),
+            (SubjectAttribute::UserId, &self.name.user_id),
         ];
         let attributes = values
             .into_iter()
             .filter_map(|(attribute, value)| value.clone().map(|value| (attribute, value)))
             .collect();
-        Ok(SubjectInput { mailboxes, dns_names, attributes })
+        let (upn, sid) = (self.upn.clone(), self.sid.clone());
+        Ok(SubjectInput { mailboxes, dns_names, upn, sid, attributes })
     }
 }
 

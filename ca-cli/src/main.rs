@@ -7,6 +7,7 @@ mod command;
 mod context;
 mod error;
 mod input;
+mod operator;
 mod passphrase;
 mod plan;
 mod report;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ca_core::domain::KeyAlgorithm;
+use ca_core::domain::template::{ConstraintNames, DomainPattern, NameConstraintSection};
 use ca_core::export::Format;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -81,6 +82,38 @@ impl From<ExportFormat> for Format {
     }
 }
 
+/// Name constraints of an authority, within those of its template.
+#[derive(Args, Debug, Default)]
+pub(crate) struct ConstraintArgs {
+    /// Certify mailboxes in this domain only; .example.test is every domain below
+    /// example.test. May be repeated.
+    #[arg(long, value_name = "DOMAIN")]
+    permit_mailbox_domain: Vec<DomainPattern>,
+    /// Never certify mailboxes in this domain. May be repeated.
+    #[arg(long, value_name = "DOMAIN")]
+    exclude_mailbox_domain: Vec<DomainPattern>,
+    /// Certify this host name and those below it only. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    permit_dns: Vec<DomainPattern>,
+    /// Never certify this host name and those below it. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    exclude_dns: Vec<DomainPattern>,
+}
+
+impl ConstraintArgs {
+    /// As templates have them.
+    pub(crate) fn section(&self) -> NameConstraintSection {
+        let names = |rfc822: &[DomainPattern], dns: &[DomainPattern]| ConstraintNames {
+            rfc822: rfc822.to_vec(),
+            dns: dns.to_vec(),
+        };
+        NameConstraintSection {
+            permitted: names(&self.permit_mailbox_domain, &self.permit_dns),
+            excluded: names(&self.exclude_mailbox_domain, &self.exclude_dns),
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct CreateArgs {
     /// Its name: a-z, 0-9, '-' and '_'. It goes into URLs.
@@ -96,6 +129,8 @@ pub(crate) struct CreateArgs {
     pub(crate) key: Option<KeyAlgorithm>,
     #[command(flatten)]
     pub(crate) subject: NameArgs,
+    #[command(flatten)]
+    pub(crate) constraints: ConstraintArgs,
     /// Validity [default: the template's].
     #[arg(long)]
     pub(crate) days: Option<u32>,
@@ -147,6 +182,8 @@ pub(crate) struct SignArgs {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) subject: NameArgs,
+    #[command(flatten)]
+    pub(crate) constraints: ConstraintArgs,
     /// Validity [default: the template's].
     #[arg(long)]
     pub(crate) days: Option<u32>,

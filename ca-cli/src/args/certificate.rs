@@ -7,6 +7,7 @@ use ca_core::index::StateFilter;
 use ca_core::signing::pkcs12::Pkcs12Profile;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::person::{BatchArgs, PairArgs};
 use super::{ExportFormat, PassphraseArgs, SubjectArgs};
 use crate::input;
 
@@ -15,6 +16,9 @@ Examples:
   ca issue --authority issuing --template smime-signing --email alice@example.test --csr alice.csr --out alice.pem
   ca issue --authority issuing --template smime-encryption --email alice@example.test --common-name 'Alice' \\
      --p12 alice.p12 --p12-password-file alice.password
+  ca issue --authority issuing --pair --email alice@example.test --p12 alice.p12
+  ca issue --sample > people.csv
+  ca issue --authority issuing --pair --batch people.csv --out batch-2026-11
   ca issue --authority tls --template mail-server-tls --dns mail.example.test --out-key mail.key --out-chain mail.pem
 
 Of a request only the public key is used. Names come from this command line, all else from the template.";
@@ -31,19 +35,38 @@ cessationOfOperation, privilegeWithdrawn, aACompromise. A suspension is `ca hold
 #[derive(Args, Debug)]
 pub(crate) struct IssueArgs {
     /// Who issues.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) authority: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "sample")]
+    pub(crate) authority: Option<String>,
     /// What is issued; see `ca template list`.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) template: String,
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["pair", "sample"])]
+    pub(crate) template: Option<String>,
+    #[command(flatten)]
+    pub(crate) pair: PairArgs,
+    #[command(flatten)]
+    pub(crate) batch: BatchArgs,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
     /// A certification request, PEM or DER, `-` for standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "p12", "out_key"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "out_key")]
     pub(crate) csr: Option<PathBuf>,
     /// The key to make here [default: the template's].
     #[arg(long, value_name = "ALGORITHM")]
     pub(crate) key: Option<KeyAlgorithm>,
+    /// Archive the key for the recovery agents; for encryption keys made here.
+    #[arg(long, conflicts_with = "csr")]
+    pub(crate) escrow: bool,
+    /// Validity [default: the template's].
+    #[arg(long)]
+    pub(crate) days: Option<u32>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+/// The files that a certificate is delivered as.
+#[derive(Args, Debug)]
+pub(crate) struct OutputArgs {
     /// Where the certificate goes, PEM.
     #[arg(long, visible_alias = "out-cert", value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -57,25 +80,20 @@ pub(crate) struct IssueArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) p12: Option<PathBuf>,
     /// Which programs read the PKCS#12 file.
-    #[arg(long, value_enum, default_value_t = P12Profile::Modern, requires = "p12")]
+    #[arg(long, value_enum, default_value_t = P12Profile::Modern)]
     pub(crate) p12_profile: P12Profile,
     /// A file with the password of the PKCS#12 file on its first line, mode 0600.
-    #[arg(long, value_name = "FILE", requires = "p12", conflicts_with = "p12_password_fd")]
+    #[arg(long, value_name = "FILE", conflicts_with = "p12_password_fd")]
     pub(crate) p12_password_file: Option<PathBuf>,
     /// An open descriptor to read the password of the PKCS#12 file from.
-    #[arg(long, value_name = "N", requires = "p12")]
+    #[arg(long, value_name = "N")]
     pub(crate) p12_password_fd: Option<u32>,
     /// The name that clients show for the key [default: the common name or address].
-    #[arg(long, value_name = "TEXT", requires = "p12")]
+    #[arg(long, value_name = "TEXT")]
     pub(crate) friendly_name: Option<String>,
-    /// Validity [default: the template's].
-    #[arg(long)]
-    pub(crate) days: Option<u32>,
     /// Replace output files that exist.
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
 }
 
 /// Which programs must read a PKCS#12 file.
@@ -188,6 +206,9 @@ pub(crate) struct TargetArgs {
     /// A file of serial numbers, one a line, or CSV with them in the first column.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// The people of a table, CSV with a header, as `ca issue --batch` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) batch: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

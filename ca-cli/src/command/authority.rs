@@ -5,6 +5,7 @@ use ca_core::create_authority::{CreateAuthority, create_authority};
 use ca_core::domain::SpkiHash;
 use ca_core::domain::csr::VerifiedRequest;
 use ca_core::domain::profile::SubjectInput;
+use ca_core::domain::template::Template;
 use ca_core::export::{Format, export};
 use ca_core::files::{Mode, write_atomic};
 use ca_core::import_authority::{import_authority, read_certificates};
@@ -16,7 +17,8 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use crate::args::{
-    AuthorityCommand, CreateArgs, CsrArgs, ImportArgs, NameArgs, PassphraseArgs, SignArgs, SubjectArgs,
+    AuthorityCommand, ConstraintArgs, CreateArgs, CsrArgs, ImportArgs, NameArgs, PassphraseArgs, SignArgs,
+    SubjectArgs,
 };
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -65,10 +67,16 @@ fn subject(name: &NameArgs) -> Result<SubjectInput> {
     SubjectArgs { name: name.clone(), ..SubjectArgs::default() }.input()
 }
 
+/// The template with the name constraints asked for.
+fn narrowed(home: &Home, name: &str, constraints: &ConstraintArgs) -> Result<Template> {
+    let template = templates::load(home, name)?;
+    Ok(template.narrowed(&constraints.section()).map_err(ca_core::AuthorityError::from)?)
+}
+
 fn create(args: &CreateArgs, context: &Context) -> Result<()> {
     let home = context.home()?;
     ca_core::authority::check_name(&args.name)?;
-    let template = templates::load(&home, &args.template)?;
+    let template = narrowed(&home, &args.template, &args.constraints)?;
     let subject = subject(&args.subject)?;
     let parent = match &args.parent {
         Some(parent) => {
@@ -139,7 +147,7 @@ fn csr(args: &CsrArgs, context: &Context) -> Result<()> {
 
 fn sign(args: &SignArgs, context: &Context) -> Result<()> {
     let home = context.home()?;
-    let template = templates::load(&home, &args.template)?;
+    let template = narrowed(&home, &args.template, &args.constraints)?;
     let csr = crate::input::csr(&args.csr)?;
     let mut subject = subject(&args.subject)?;
     let named_here = !subject.attributes.is_empty();

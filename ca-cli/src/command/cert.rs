@@ -158,7 +158,7 @@ fn csv_error(error: csv::Error) -> CliError {
     }
 }
 
-fn state(record: &CertificateRecord, now: Timestamp) -> String {
+pub(super) fn state(record: &CertificateRecord, now: Timestamp) -> String {
     match record.state {
         RevocationState::Held { .. } => "held".into(),
         RevocationState::Revoked { .. } => "revoked".into(),

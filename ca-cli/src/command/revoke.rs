@@ -1,6 +1,7 @@
 //! `ca revoke`, `ca hold`, `ca release`.
 
 use ca_core::domain::{ReasonCode, RevocationState, SerialNumber, Transition};
+use ca_core::people;
 use ca_core::revoke::{self, Step, Target};
 use serde_json::{Value, json};
 
@@ -88,6 +89,11 @@ fn serials(steps: &[Step]) -> Vec<SerialNumber> {
 fn to_target(args: &TargetArgs) -> Result<Target> {
     if let Some(email) = &args.email {
         return Ok(Target::Mailbox(email.clone()));
+    }
+    if let Some(path) = &args.batch {
+        let file = path.display().to_string();
+        let table = people::parse(&crate::input::read_limited(path, people::MAX_LEN)?, &file)?;
+        return Ok(Target::People { people: table.complete(&file)?, file });
     }
     if let Some(path) = &args.file {
         return Ok(Target::Serials(crate::input::serials(path)?));
