@@ -90,6 +90,8 @@ impl Forge {
             person: person.mailbox.clone(),
             key_origin: KeyOrigin::Csr,
             request: Some(STANDARD.encode(&person.request)),
+            escrow: None,
+            batch: None,
             actor: ACTOR.to_owned(),
         };
         Ok(NewEntry {

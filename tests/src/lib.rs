@@ -6,16 +6,19 @@
 //! and stop what they start.
 
 pub mod daemon;
+pub mod escrow;
 pub mod gateway;
 pub mod home;
 pub mod inject;
 pub mod openssl;
 pub mod pki;
 pub mod pkilint;
+pub mod post;
 pub mod tool;
 
 pub use daemon::Daemon;
 pub use gateway::Gateway;
 pub use home::Home;
 pub use pki::Pki;
+pub use post::Post;
 pub use tool::{Outcome, Tool};

@@ -3,6 +3,7 @@
 //!
 //! Takes about a minute, so it is a step of its own: `scripts/test --all`.
 
+use chancery_tests::escrow::{add_agents, four_generations, recover_history};
 use chancery_tests::openssl::Key;
 use chancery_tests::tool::{Tool, python, source_root};
 use chancery_tests::{Pki, home::P12_PASSWORD};
@@ -195,4 +196,41 @@ fn signs_encrypts_verifies_decrypts_and_refuses_the_revoked() {
     // A signer of Alice's own that is revoked cannot sign either.
     pki.revoke("alice", "superseded");
     assert_eq!(thunderbird.verify(&path("alice.crt")), (REVOKED, REVOKED));
+}
+
+/// A person's old and new keys from one PKCS#12 file: mail to the oldest and to the
+/// newest of four generations opens.
+#[test]
+#[ignore = "starts Thunderbird; part of scripts/test --all"]
+fn opens_mail_to_the_oldest_and_the_newest_key_of_a_history() {
+    let pki = Pki::start("rsa-3072");
+    add_agents(&pki.home);
+    four_generations(&pki.home, "alice@example.test", "alice");
+    recover_history(&pki.home, "alice@example.test", "all", "modern");
+    let path = |name: &str| pki.home.path(name);
+    let mut thunderbird = Thunderbird::start(&path("thunderbird"));
+    thunderbird.act(&json!({"do": "trust", "root": path("root.crt"), "issuing": path("issuing.crt")}));
+    let import = json!({"do": "import", "file": path("all.p12"), "password": P12_PASSWORD});
+    assert_eq!(thunderbird.act(&import)["error"], 0);
+    let date = Tool::new("date").arg("-R").ok().text();
+    for generation in [1, 4] {
+        let text = format!("For generation {generation}.");
+        pki.home
+            .write_private("mail.txt", format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"));
+        let mail = pki
+            .home
+            .tool(
+                "openssl",
+                "cms -encrypt -aes256 -in mail.txt -from bob@example.test -to alice@example.test",
+            )
+            .words(&format!("-subject old alice{generation}.crt"))
+            .ok()
+            .text();
+        let headers =
+            format!("Date: {}\r\nMessage-ID: <generation-{generation}@example.test>\r\n", date.trim());
+        let file = pki.home.write_private(&format!("generation{generation}.eml"), headers + &mail);
+        let (_, encrypted, body) = thunderbird.open(&file, "encrypted");
+        assert_eq!(encrypted, "message-encrypted-ok", "{body}");
+        assert!(body.contains(&text), "{body}");
+    }
 }

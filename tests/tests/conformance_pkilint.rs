@@ -9,6 +9,16 @@ use chancery_tests::{Home, Pki, home};
 
 const CA_KEYS: [&str; 4] = ["rsa-3072", "rsa-4096", "p256", "p384"];
 const KEYS: [&str; 5] = ["rsa-2048", "rsa-3072", "rsa-4096", "p256", "p384"];
+const BR_TEMPLATES: [&str; 8] = [
+    "smime-mailbox-strict",
+    "smime-mailbox-multipurpose",
+    "smime-organization-strict",
+    "smime-organization-multipurpose",
+    "smime-sponsor-strict",
+    "smime-sponsor-multipurpose",
+    "smime-individual-strict",
+    "smime-individual-multipurpose",
+];
 const REASONS: [&str; 6] = [
     "keyCompromise",
     "affiliationChanged",
@@ -26,6 +36,31 @@ fn public_urls() -> home::Urls {
     }
 }
 
+/// Whether a template claims the S/MIME BR.
+fn claims_br(template: &str) -> bool {
+    BR_TEMPLATES.contains(&template)
+}
+
+/// Who is named under the S/MIME BR; where there are several ways, as the key demands.
+fn names(template: &str) -> Vec<&'static str> {
+    let entity = ["--country", "DE", "--organization", "Example GmbH"];
+    let identifier = ["--organization-identifier", "NTRDE-DEK1101R.HRB123456"];
+    let person = ["--given-name", "Alice", "--surname", "Example", "--common-name", "Alice Example"];
+    match template {
+        "smime-organization-strict" => [&entity[..], &identifier].concat(),
+        "smime-organization-multipurpose" => {
+            [&entity[..], &["--organization-identifier", "LEIXG-529900T8BM49AURSDO55"]].concat()
+        }
+        "smime-sponsor-strict" => [&entity[..], &identifier, &person, &["--title", "Engineer"]].concat(),
+        "smime-sponsor-multipurpose" => {
+            [&entity[..], &["--organization-identifier", "VATDE-123456789", "--pseudonym", "Ace"]].concat()
+        }
+        "smime-individual-strict" => [&["--country", "DE"], &person[..]].concat(),
+        "smime-individual-multipurpose" => vec!["--pseudonym", "Ace"],
+        _ => Vec::new(),
+    }
+}
+
 /// Issues one certificate of a template for a key of this algorithm.
 fn issue(home: &Home, authority: &str, template: &str, key: &str, jobs: &mut Jobs) {
     let name = format!("{authority}-{template}-{key}");
@@ -35,12 +70,13 @@ fn issue(home: &Home, authority: &str, template: &str, key: &str, jobs: &mut Job
         _ => format!("--email {template}-{key}@example.org"),
     };
     home.ca(&format!("issue --authority {authority} --template {template} --key {key} {subject}"))
+        .args(names(template))
         .words(&format!("--out {name}.crt --p12 {name}.p12 --p12-password-file p12-password"))
         .words("--passphrase-file passphrase")
         .ok();
     let file = home.path(format!("{name}.crt"));
     let job = format!("{template}/{key}");
-    if template == "smime-mailbox-strict" {
+    if claims_br(template) {
         jobs.smime(&job, &file);
     }
     jobs.pkix(&job, &file);
@@ -86,7 +122,7 @@ fn every_template_and_key_algorithm() {
         jobs.pkix(&format!("ocsp-signer/of-{key}"), &signer);
         jobs.chain(&format!("ocsp-signer/of-{key}"), &home.path(format!("{mail}.crt")), &signer);
     }
-    for template in ["smime-signing", "smime-encryption", "smime-dual", "smime-mailbox-strict"] {
+    for template in ["smime-signing", "smime-encryption", "smime-dual"].into_iter().chain(BR_TEMPLATES) {
         for key in KEYS {
             issue(&home, "mail-p256", template, key, &mut jobs);
         }

@@ -1,0 +1,13 @@
+//! A short run of the program `batch-kill`; run it longer by hand.
+
+use chancery_tests::Tool;
+use std::time::Duration;
+
+#[test]
+fn twenty_batches_killed_twice_each() {
+    let outcome = Tool::ours("batch-kill")
+        .words("--rounds 20 --people 60 --kills 2")
+        .limit(Duration::from_secs(1_200))
+        .ok();
+    outcome.says(&["everybody has exactly one pair"]);
+}
