@@ -17,7 +17,7 @@ use ca_domain::{
 use ca_escrow::EscrowPolicy;
 use ca_files::StagedFile;
 use ca_index::{CertificateRecord, Index};
-use ca_ledger::{LedgerReader, NewEntry};
+use ca_ledger::{LedgerError, LedgerReader, NewEntry};
 use ca_signing::SoftwareKey;
 use x509_cert::Certificate;
 
@@ -250,7 +250,19 @@ pub(crate) fn commit_with(
         delivered.push((one.certified, one.pem, one.staged));
     }
     acts.extend(after);
-    let first = writer.commit(acts, now, wait.warn)? + skip;
+    let first = match writer.commit(acts, now, wait.warn) {
+        Ok(first) => first + skip,
+        Err(error @ AuthorityError::Ledger(LedgerError::OutcomeUnknown(_))) => {
+            // The certificates may exist: their keys must not be lost with the process.
+            for file in delivered.into_iter().flat_map(|(_, _, staged)| staged) {
+                let kept = format!("kept {} until this is known", file.temporary().display());
+                (wait.warn)(&kept);
+                file.keep();
+            }
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    };
     let mut issued = Vec::with_capacity(delivered.len());
     let mut failed = None;
     for (position, (certified, pem, staged)) in (first..).zip(delivered) {

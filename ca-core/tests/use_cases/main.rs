@@ -4,6 +4,7 @@
 
 mod authorities;
 mod common;
+mod faults;
 mod homes;
 mod issuing;
 mod pairs;
