@@ -38,7 +38,7 @@ pub(crate) struct CheckArgs {
     /// The key of an example from a template [default: the template's].
     #[arg(long, value_name = "ALGORITHM")]
     pub(crate) key: Option<KeyAlgorithm>,
-    /// The mailbox of an example from a template [default: user@example.test].
+    /// The mailbox of an example from a template, user@example.test by default.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) email: Option<Mailbox>,
 }

@@ -75,7 +75,7 @@ fn make_key(algorithm: KeyAlgorithm) -> SoftwareKey {
         return SoftwareKey::generate(algorithm).unwrap();
     }
     let bits = algorithm.name().replace("rsa-", "rsa_keygen_bits:");
-    let made = std::process::Command::new("openssl")
+    let made = Command::new("openssl")
         .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", &bits])
         .output()
         .unwrap();
