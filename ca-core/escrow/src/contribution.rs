@@ -35,7 +35,7 @@ pub struct Contribution {
     pub agent: String,
     /// SHA-256 of the agent's public key.
     pub agent_key: SpkiHash,
-    /// CMS EnvelopedData of [`Content`] to the request's key, base64.
+    /// CMS EnvelopedData of a share to the request's key, base64.
     envelope: String,
 }
 

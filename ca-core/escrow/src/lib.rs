@@ -12,7 +12,7 @@
 //! 2. each agent opens its share with its own key and seals it to that public key
 //!    ([`contribute`]);
 //! 3. the authority checks the contributions against the archive and opens it
-//!    ([`recover`]).
+//!    ([`recover()`]).
 
 mod agent;
 mod archive;

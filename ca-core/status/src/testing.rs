@@ -75,10 +75,8 @@ fn make_key(algorithm: KeyAlgorithm) -> SoftwareKey {
         return SoftwareKey::generate(algorithm).unwrap();
     }
     let bits = algorithm.name().replace("rsa-", "rsa_keygen_bits:");
-    let made = Command::new("openssl")
-        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", &bits])
-        .output()
-        .unwrap();
+    let made =
+        Command::new("openssl").args(["genpkey", "-algorithm", "RSA", "-pkeyopt", &bits]).output().unwrap();
     SoftwareKey::from_pem(&String::from_utf8(made.stdout).unwrap(), None).unwrap()
 }
 
