@@ -269,7 +269,15 @@ impl<'a> Run<'a> {
         let file = directory.passwords();
         report.passwords = (self.request.password_program.is_none() && file.exists()).then(|| file.clone());
         if directory.is_complete() {
-            return Ok(report);
+            return match items.first() {
+                None => Ok(report),
+                Some(item) => Err(AuthorityError::Refused(format!(
+                    "{} says that everybody was issued, but the ledger does not have line {}; was it put back from a \
+                     backup? Give another directory",
+                    self.request.out.display(),
+                    item.person.line
+                ))),
+            };
         }
         let mut delivery = Delivery::begin(&mut directory, people, self.request.password_program, &done)?;
         (report.completed, report.missing) = delivery.complete()?;
