@@ -145,7 +145,9 @@ fn main() -> ExitCode {
         for _ in 0..kills {
             // Opening the key and checking the table write nothing: mostly aim at what follows.
             let from = if dice.below(5) > 0 { whole.mul_f64(0.4) } else { Duration::ZERO };
-            let span = whole.mul_f64(1.1) - from;
+            // A call that goes on has less to do.
+            let rest = (people - files(&home, round)) as f64 / people as f64;
+            let span = (whole.mul_f64(1.1) - from).mul_f64(rest.max(0.05));
             let delay = from + Duration::from_micros(dice.below(span.as_micros() as u64));
             done = killed_after(&command, delay);
             if done {
