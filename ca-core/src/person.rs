@@ -13,6 +13,7 @@ use crate::home::{Home, Wait, Writer};
 use crate::inventory::{Inventory, Issuance};
 use crate::renew::candidate::select;
 use crate::renew::signs;
+use crate::request::{self, Request};
 use crate::revoke::{Step, acts_of};
 use crate::templates;
 
@@ -27,6 +28,8 @@ pub struct Dossier {
     pub certificates: Vec<Issuance>,
     /// When the person left, if that is recorded.
     pub left: Vec<Left>,
+    /// What was asked for in the person's name and needs, or had, a second person.
+    pub requests: Vec<Request>,
 }
 
 /// The record of a person who left.
@@ -45,18 +48,27 @@ pub struct Left {
 /// Everything about `mailbox`.
 ///
 /// # Errors
-/// No certificate names it, or the ledger is damaged.
+/// No certificate and no request names it, or the ledger is damaged.
 pub fn dossier(home: &Home, mailbox: &str, now: Timestamp, wait: &Wait<'_>) -> Result<Dossier> {
     let mut inventory = Inventory::open(home, wait)?;
     let filter = Filter { mailbox: Some(mailbox.to_owned()), ..Filter::default() };
     let records = select(&mut inventory, &filter, now, wait)?;
-    let Some(first) = records.first().map(|record| record.position) else {
-        return Err(nobody(mailbox));
+    let names = |request: &Request| {
+        request
+            .document
+            .mailboxes
+            .iter()
+            .any(|named| ca_index::lookup_key(named) == ca_index::lookup_key(mailbox))
     };
-    let left = leave_marks(inventory.ledger(), first, mailbox, wait)?;
+    let requests: Vec<_> = request::list(home)?.into_iter().filter(names).collect();
+    let left = match records.first().map(|record| record.position) {
+        Some(first) => leave_marks(inventory.ledger(), first, mailbox, wait)?,
+        None if requests.is_empty() => return Err(nobody(mailbox)),
+        None => Vec::new(),
+    };
     let certificates =
         records.into_iter().map(|record| inventory.issuance(record)).collect::<Result<Vec<_>>>()?;
-    Ok(Dossier { certificates, left })
+    Ok(Dossier { certificates, left, requests })
 }
 
 fn nobody(mailbox: &str) -> AuthorityError {

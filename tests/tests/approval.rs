@@ -63,6 +63,7 @@ fn one_person_alone_gets_nothing() {
 fn the_second_person_approves_once_and_both_are_on_record() {
     let home = prepared();
     let id = submit(&home, "--csr carol.csr");
+    home.ca("person show --email carol@example.test").ok().says(&[&id, "open"]);
     let Some(tool) = other(approve(&home, &id, "--out carol.crt")) else { return };
     let issued = tool.ok().json();
     home.ca("authority export root --format pem --out root.crt").ok();
@@ -73,6 +74,9 @@ fn the_second_person_approves_once_and_both_are_on_record() {
     assert_eq!(text(&shown["approved"], "serial"), text(&issued, "serial"));
     assert_eq!(shown["approved"]["by"], 54321);
     assert_ne!(shown["requester"], 54321);
+    let person = home.ca("--json person show --email carol@example.test").ok().json();
+    assert_eq!(text(&person["requests"][0], "id"), id);
+    assert_eq!(text(&person["requests"][0], "state"), "approved");
     let again = other(approve(&home, &id, "--out again.crt")).expect("another person");
     again.run().fails(3, &["was approved"]);
     home.ca("request reject --reason late").arg(&id).run().fails(3, &["was approved"]);

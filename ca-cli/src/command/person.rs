@@ -75,7 +75,27 @@ fn show_one(email: &str, context: &Context) -> Result<()> {
         .iter()
         .map(|left| json!({"at": left.at.to_string(), "position": left.position, "actor": left.actor, "note": left.note}))
         .collect();
-    show(context, &text, &json!({"mailbox": email, "left": left, "certificates": values}))
+    let mut requests = Vec::new();
+    for request in &found.requests {
+        let document = &request.document;
+        text.push_str(&format!(
+            "  request {}  {:8}  {}  {} by {}\n",
+            document.id,
+            request.state.name(),
+            document.template,
+            document.submitted,
+            document.actor
+        ));
+        requests.push(json!({
+            "id": document.id,
+            "state": request.state.name(),
+            "template": document.template,
+            "submitted": document.submitted.to_string(),
+            "actor": document.actor,
+        }));
+    }
+    let value = json!({"mailbox": email, "left": left, "certificates": values, "requests": requests});
+    show(context, &text, &value)
 }
 
 fn leave(args: &LeaveArgs, context: &Context) -> Result<()> {
