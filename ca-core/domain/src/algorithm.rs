@@ -86,16 +86,17 @@ impl KeyAlgorithm {
     }
 }
 
-/// RSAPublicKey (RFC 8017, appendix A.1.1).
-#[derive(der::Sequence)]
-struct RsaPublicKeyRef<'a> {
-    modulus: der::asn1::UintRef<'a>,
-    #[allow(dead_code, reason = "decoded for its well-formedness")]
-    public_exponent: der::asn1::UintRef<'a>,
+/// RSAPublicKey (RFC 8017, appendix A.1.1): the bits of an RSA subjectPublicKey.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, der::Sequence)]
+pub struct RsaPublicKey<'a> {
+    /// n.
+    pub modulus: der::asn1::UintRef<'a>,
+    /// e.
+    pub public_exponent: der::asn1::UintRef<'a>,
 }
 
 fn pkcs1_modulus_bits(der: &[u8]) -> Option<usize> {
-    let key = RsaPublicKeyRef::from_der(der).ok()?;
+    let key = RsaPublicKey::from_der(der).ok()?;
     let bytes = key.modulus.as_bytes();
     let first = bytes.first()?;
     Some(bytes.len() * 8 - first.leading_zeros() as usize)

@@ -19,7 +19,7 @@ pub mod serial_number;
 pub mod template;
 pub mod time;
 
-pub use algorithm::{KeyAlgorithm, SignatureAlgorithm};
+pub use algorithm::{KeyAlgorithm, RsaPublicKey, SignatureAlgorithm};
 pub use csr::{CsrError, VerifiedRequest};
 pub use detail::{Detail, KeyOrigin};
 pub use key_check::{CheckedKey, KeyError, check_public_key};

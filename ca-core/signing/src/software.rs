@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use ca_domain::KeyAlgorithm;
+use ca_domain::{KeyAlgorithm, RsaPublicKey};
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
@@ -13,7 +13,6 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
 use crate::backend::{KeyPair, Kind};
-use crate::verify::RsaPublicKey;
 use crate::{KdfCost, Passphrase, SigningError, SigningKey, StreamSigner, backend, key_file};
 
 /// A private key in memory; its encoding is wiped when dropped.

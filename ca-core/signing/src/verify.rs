@@ -5,9 +5,10 @@
 //! 3.2) and Ed25519 (RFC 8410, section 3). RFC 4055 would let a verifier take
 //! absent RSA parameters too; what this suite certifies has no such variants.
 
+use ca_domain::RsaPublicKey;
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
-use der::asn1::{AnyRef, BitStringRef, UintRef};
+use der::asn1::{AnyRef, BitStringRef};
 use der::{Decode, Encode, Sequence};
 use spki::{AlgorithmIdentifierOwned, AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use x509_cert::Certificate;
@@ -34,13 +35,6 @@ pub(crate) enum Scheme {
     Rsa(Hash),
     Ecdsa(Curve, Hash),
     Ed25519,
-}
-
-/// RSAPublicKey (RFC 8017, appendix A.1.1).
-#[derive(Sequence)]
-pub(crate) struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    pub(crate) public_exponent: UintRef<'a>,
 }
 
 /// What certificates, CRLs, requests and OCSP responses have in common: SIGNED

@@ -1,23 +1,15 @@
 //! Checks of RSA keys.
 
-use der::asn1::UintRef;
 use der::{Decode, Encode};
 use num_bigint::BigUint;
 
 use super::{KeyError, roca};
-use crate::KeyAlgorithm;
+use crate::{KeyAlgorithm, RsaPublicKey};
 
 /// Rounds of Fermat's method (S/MIME BR 6.1.1.3 asks for at least 100).
 const FERMAT_ROUNDS: u32 = 100;
 /// Primes below this may not divide a modulus (S/MIME BR 6.1.6).
 const SMALL_FACTOR_BOUND: u32 = 752;
-
-/// RSAPublicKey (RFC 8017, appendix A.1.1).
-#[derive(der::Sequence)]
-struct RsaPublicKey<'a> {
-    modulus: UintRef<'a>,
-    public_exponent: UintRef<'a>,
-}
 
 /// Checks a DER RSAPublicKey.
 pub(super) fn check(der: &[u8]) -> Result<KeyAlgorithm, KeyError> {
