@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use ca_domain::{RevocationState, Timestamp};
+use ca_domain::{KeyIdentifier, RevocationState, Timestamp};
 use ca_service::conditional::entity_tag;
 use ca_service::{Alarms, Clock, LedgerView, Trust};
 use ca_status::ocsp::answer::CacheKey;
@@ -13,6 +13,7 @@ use ca_status::ocsp::{
 use tokio::sync::Semaphore;
 
 use crate::cache::Cache;
+use crate::metrics::{Meters, Outcome, Recorder, Source};
 use crate::signer::SignerSet;
 
 /// Answers that may wait for a signature; more are told to try later.
@@ -29,6 +30,10 @@ pub struct Reply {
     pub keeping: Keeping,
     /// Its kind.
     pub class: AnswerClass,
+    /// Whose signer answered, by its index in the recorder; of a signed answer.
+    pub authority: Option<usize>,
+    /// Where the bytes came from.
+    pub source: Source,
 }
 
 /// What HTTP caches may do with an answer.
@@ -56,6 +61,7 @@ struct Signed {
     class: AnswerClass,
     state: RevocationState,
     signer: Arc<ResponseSigner>,
+    authority: Option<usize>,
     renew_at: Timestamp,
 }
 
@@ -67,6 +73,8 @@ pub struct Desk {
     cache: Cache<CacheKey, Signed>,
     policy: AnswerPolicy,
     alarms: Alarms,
+    meters: Meters,
+    recorder: Recorder,
     /// Answers that wait or are being signed.
     queue: Semaphore,
     /// Answers being signed: as many as there are processors.
@@ -75,7 +83,7 @@ pub struct Desk {
 
 impl Desk {
     /// A desk that answers from `view`, signs with `signers` and keeps about
-    /// `cache_entries` answers.
+    /// `cache_entries` answers. `recorder` has the authorities answered for.
     #[must_use]
     pub fn new(
         view: Arc<LedgerView<Responder>>,
@@ -83,6 +91,7 @@ impl Desk {
         policy: AnswerPolicy,
         cache_entries: usize,
         alarms: Alarms,
+        (meters, recorder): (Meters, Recorder),
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -91,9 +100,35 @@ impl Desk {
             cache: Cache::new(cache_entries),
             policy,
             alarms,
+            meters,
+            recorder,
             queue: Semaphore::new(QUEUE),
             hands: Semaphore::new(processors),
         }
+    }
+
+    /// Records how requests end.
+    #[must_use]
+    pub const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The signer of an authority.
+    #[must_use]
+    pub fn signer(&self, authority: &KeyIdentifier) -> Option<Arc<ResponseSigner>> {
+        self.signers.find(authority)
+    }
+
+    /// Signed answers in memory.
+    #[must_use]
+    pub fn cached(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Answers that wait for a signature or are being signed.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        QUEUE.saturating_sub(self.queue.available_permits())
     }
 
     /// Answers a DER request at the time of `clock`. Whatever the bytes, there
@@ -142,6 +177,7 @@ impl Desk {
         now: Timestamp,
     ) -> Reply {
         let Ok(_place) = self.queue.try_acquire() else {
+            self.meters.shed.inc();
             tracing::warn!("more than {QUEUE} answers wait for a signature; a client was told to try later");
             return Reply::error(ErrorStatus::TryLater);
         };
@@ -160,13 +196,17 @@ impl Desk {
     ) -> Reply {
         let answer = resolved.sign(&signer, now, &self.policy);
         if let Some(problem) = &answer.problem {
+            self.meters.sign_failed.inc();
             self.alarms.raise("signing", "an answer could not be signed", problem);
             return Reply::from_error(answer);
         }
         self.alarms.clear("signing");
+        self.meters.signed.inc();
         let body = Bytes::from(answer.der);
+        let authority = self.recorder.index_of(&resolved.authority());
+        let (class, source) = (answer.class, Source::Signed);
         let Some(info) = answer.cacheable else {
-            return Reply { body, keeping: Keeping::Never, class: answer.class };
+            return Reply { body, keeping: Keeping::Never, class, authority, source };
         };
         let tag = entity_tag(&body);
         if let Some((key, state)) = keep {
@@ -174,10 +214,10 @@ impl Desk {
             // happens meanwhile makes this very entry useless.
             let renew_at = renew_at(info.this_update, info.next_update);
             let (body, tag) = (body.clone(), tag.clone());
-            let signed = Signed { body, tag, info, class: answer.class, state, signer, renew_at };
+            let signed = Signed { body, tag, info, class, state, signer, authority, renew_at };
             self.cache.insert(key, Arc::new(signed));
         }
-        Reply { body, keeping: Keeping::Shared { info, tag }, class: answer.class }
+        Reply { body, keeping: Keeping::Shared { info, tag }, class, authority, source }
     }
 }
 
@@ -193,6 +233,8 @@ impl Signed {
             body: self.body.clone(),
             keeping: Keeping::Shared { info: self.info, tag: self.tag.clone() },
             class: self.class,
+            authority: self.authority,
+            source: Source::Cache,
         }
     }
 }
@@ -212,7 +254,19 @@ impl Reply {
         if let Some(problem) = &answer.problem {
             tracing::debug!(class = ?answer.class, %problem, "an error answer");
         }
-        Self { body: Bytes::from(answer.der), keeping: Keeping::Recheck, class: answer.class }
+        Self {
+            body: Bytes::from(answer.der),
+            keeping: Keeping::Recheck,
+            class: answer.class,
+            authority: None,
+            source: Source::Unsigned,
+        }
+    }
+
+    /// What to record of it.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        Outcome::Answered { class: self.class, authority: self.authority, source: self.source }
     }
 }
 

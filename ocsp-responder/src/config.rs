@@ -11,6 +11,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     listen: SocketAddr,
+    metrics_listen: Option<SocketAddr>,
     #[serde(default)]
     path: String,
     ledger: PathBuf,
@@ -99,6 +100,8 @@ pub enum NeverIssuedRule {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to show metrics; nowhere without it.
+    pub metrics_listen: Option<SocketAddr>,
     /// The path under which requests come, without a slash at its end; empty for the root.
     pub path: String,
     /// The ledger's directory.
@@ -163,6 +166,7 @@ impl Config {
             .collect();
         Ok(Self {
             listen: file.listen,
+            metrics_listen: file.metrics_listen,
             path: prefix,
             ledger: beside(&file.ledger),
             ledger_vkey: file.ledger_vkey,

@@ -1,7 +1,7 @@
 //! OCSP over HTTP (RFC 6960, appendix A; RFC 5019, sections 5 and 6).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +15,7 @@ use ca_status::ocsp::{AnswerClass, CacheInfo, ErrorStatus};
 
 use crate::answer::{Desk, Keeping, Reply};
 use crate::intake::{self, Unusable};
+use crate::metrics::{self, Outcome, Source};
 
 /// A request body that does not arrive in this time is not waited for.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -42,19 +43,28 @@ pub fn routes(shell: Shell) -> Router {
 
 async fn handle(State(shell): State<Shell>, request: Request) -> Response {
     let (method, headers) = (request.method().clone(), request.headers().clone());
+    let form = match method {
+        Method::GET | Method::HEAD => metrics::Method::Get,
+        Method::POST => metrics::Method::Post,
+        _ => metrics::Method::Other,
+    };
     let der = match method {
         // HEAD is GET without the body, which the server leaves out.
         Method::GET | Method::HEAD => from_get(&request, &shell),
         Method::POST => from_post(request, &shell).await,
         _ => Err(Refusal::Status(StatusCode::METHOD_NOT_ALLOWED)),
     };
-    match der {
+    // How long a client takes to send its request says nothing about us.
+    let begun = Instant::now();
+    let (outcome, response) = match der {
         Ok(der) => {
             let reply = shell.desk.answer(&der, &*shell.clock).await;
-            respond(reply, &headers, shell.clock.now(), shell.max_http_age)
+            (reply.outcome(), respond(reply, &headers, shell.clock.now(), shell.max_http_age))
         }
-        Err(refusal) => refusal.into_response(),
-    }
+        Err(refusal) => (refusal.outcome(), refusal.into_response()),
+    };
+    shell.desk.recorder().record(form, outcome, begun.elapsed());
+    response
 }
 
 fn from_get(request: &Request, shell: &Shell) -> Result<Vec<u8>, Refusal> {
@@ -109,6 +119,20 @@ enum Refusal {
     Malformed,
     /// It is refused below OCSP.
     Status(StatusCode),
+}
+
+impl Refusal {
+    /// What to record of it.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Malformed => Outcome::Answered {
+                class: AnswerClass::Error(ErrorStatus::MalformedRequest),
+                authority: None,
+                source: Source::Unsigned,
+            },
+            Self::Status(status) => Outcome::Refused(status.as_u16()),
+        }
+    }
 }
 
 impl From<Unusable> for Refusal {

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod config;
 pub mod http;
 pub mod intake;
+pub mod metrics;
 pub mod signer;
 
 use std::net::SocketAddr;
@@ -19,14 +20,15 @@ use std::time::Duration;
 
 use axum::Router;
 use ca_service::{
-    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Running, ServiceError,
-    Trust, Wake, Worker,
+    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Running,
+    ServiceError, Trust, Wake, Worker,
 };
 use ca_status::ocsp::{AnswerPolicy, Budget, NeverIssued, NoncePolicy, Responder};
 
 use answer::Desk;
 use config::{Config, NeverIssuedRule, NonceRule};
 use http::Shell;
+use metrics::Meters;
 use signer::{SignerKeeper, SignerSet};
 
 /// The signers' files are looked at this often even without file events.
@@ -41,6 +43,7 @@ pub struct Daemon {
     follower: LedgerFollower<Responder>,
     keeper: SignerKeeper,
     desk: Arc<Desk>,
+    metrics: Metrics,
 }
 
 impl Daemon {
@@ -51,6 +54,7 @@ impl Daemon {
     /// The authorities' certificates or the ledger's key are unusable.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let alarms = Alarms::new();
+        let metrics = Metrics::new("ocsp-responder", &alarms, clock.now())?;
         let mut responder = Responder::new();
         let mut signers = Vec::new();
         for entry in &config.authorities {
@@ -61,6 +65,7 @@ impl Daemon {
             })?;
             signers.push((authority, entry.signer.clone()));
         }
+        let names = metrics::names(signers.iter().map(|(authority, _)| authority));
         let set = SignerSet::default();
         let mut keeper = SignerKeeper::new(signers, set.clone(), alarms.clone());
         let view = Arc::new(LedgerView::new(responder, config.max_checkpoint_age, config.max_unreadable));
@@ -85,10 +90,16 @@ impl Daemon {
             },
             budget: Budget { max_bytes: config.max_request_bytes, ..Budget::default() },
         };
-        let desk = Arc::new(Desk::new(view.clone(), set, policy, config.cache_entries, alarms.clone()));
+        let meters = Meters::new(&metrics)?;
+        let recorder = meters.recorder(&names);
+        let counting = (meters, recorder);
+        let desk = Desk::new(view.clone(), set, policy, config.cache_entries, alarms.clone(), counting);
+        let desk = Arc::new(desk);
+        metrics.observe_ledger(&view, &clock)?;
+        metrics::observe(&metrics, &desk)?;
         keeper.tick(clock.now());
         follower.tick();
-        Ok(Self { config, clock, alarms, view, follower, keeper, desk })
+        Ok(Self { config, clock, alarms, view, follower, keeper, desk, metrics })
     }
 
     /// What is wrong now: nothing, if the configuration and all it names are in order.
@@ -117,6 +128,7 @@ impl Daemon {
     /// The address is taken, or a thread cannot be started.
     pub fn start(self, address: SocketAddr) -> Result<Running, ServiceError> {
         let app = self.router();
+        let watched = self.config.metrics_listen.map(|address| (address, self.metrics.routes()));
         // Enough for the longest GET, every octet of it percent-encoded.
         let head_bytes = self.config.max_request_bytes * 4 + 16 * 1024;
         let limits = Limits { connections: self.config.max_connections, head_bytes, ..Limits::default() };
@@ -130,6 +142,10 @@ impl Daemon {
             }
         })?;
         let workers = vec![follower.spawn(|_| {})?, signers];
-        Running::start(address, app, limits, workers)
+        let running = Running::start(address, app, limits, workers)?;
+        match watched {
+            Some((address, app)) => running.with_metrics(address, app),
+            None => Ok(running),
+        }
     }
 }

@@ -57,6 +57,9 @@ fn run(options: &Options) -> Result<ExitCode, ServiceError> {
     }
     let running = daemon.start(address)?;
     println!("listening on {}", running.address());
+    if let Some(address) = running.metrics_address() {
+        println!("metrics at {address}");
+    }
     running.until_signal()?;
     Ok(ExitCode::SUCCESS)
 }

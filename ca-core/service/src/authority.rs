@@ -4,11 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use ca_domain::{KeyIdentifier, Timestamp};
+use der::asn1::{ObjectIdentifier, PrintableStringRef, Utf8StringRef};
 use der::referenced::OwnedToRef;
 use der::{Decode, Encode};
 use x509_cert::Certificate;
 
 use crate::ServiceError;
+
+/// id-at-commonName.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// An authority: who issued, and whose signatures count.
 #[derive(Clone, Debug)]
@@ -50,6 +54,16 @@ impl Authority {
             spki_der: spki.to_der()?,
             certificate,
         })
+    }
+
+    /// Its common name, the last if it has several.
+    #[must_use]
+    pub fn common_name(&self) -> Option<String> {
+        let names = self.certificate.tbs_certificate.subject.0.iter().flat_map(|rdn| rdn.0.iter());
+        let value = names.rev().find(|name| name.oid == COMMON_NAME)?.value.clone();
+        let text = value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
+        text.or_else(|_| value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned()))
+            .ok()
     }
 
     /// The first second of its validity.

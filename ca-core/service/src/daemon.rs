@@ -15,6 +15,9 @@ use tokio::sync::watch;
 
 use crate::{Bell, Limits, ServiceError, log, server};
 
+/// Who watches needs few connections.
+const METRICS_CONNECTIONS: usize = 16;
+
 /// The options that every daemon has.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -65,7 +68,8 @@ pub struct Running {
     address: SocketAddr,
     runtime: Runtime,
     stop: watch::Sender<bool>,
-    server: tokio::task::JoinHandle<()>,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+    metrics: Option<SocketAddr>,
     workers: Vec<Worker>,
 }
 
@@ -84,12 +88,30 @@ impl Running {
             .enable_all()
             .build()
             .map_err(|source| ServiceError::Os { action: "start the runtime", source })?;
-        let listen = |source| ServiceError::Listen { address, source };
-        let listener = runtime.block_on(TcpListener::bind(address)).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = bind(&runtime, address, "listen")?;
         let (stop, stopped) = watch::channel(false);
-        let server = runtime.spawn(server::serve(listener, app, limits, stopped));
-        Ok(Self { address, runtime, stop, server, workers })
+        let servers = vec![runtime.spawn(server::serve(listener, app, limits, stopped))];
+        Ok(Self { address, runtime, stop, servers, metrics: None, workers })
+    }
+
+    /// Serves `app` at a second address, for those who watch the daemon.
+    ///
+    /// # Errors
+    /// The address is taken. The daemon was stopped then.
+    pub fn with_metrics(mut self, address: SocketAddr, app: Router) -> Result<Self, ServiceError> {
+        match bind(&self.runtime, address, "metrics_listen") {
+            Ok((listener, address)) => {
+                let limits = Limits { connections: METRICS_CONNECTIONS, ..Limits::default() };
+                let stopped = self.stop.subscribe();
+                self.servers.push(self.runtime.spawn(server::serve(listener, app, limits, stopped)));
+                self.metrics = Some(address);
+                Ok(self)
+            }
+            Err(error) => {
+                self.stop();
+                Err(error)
+            }
+        }
     }
 
     /// Where it listens.
@@ -98,11 +120,19 @@ impl Running {
         self.address
     }
 
+    /// Where it shows metrics, if it does.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
     /// Drains the connections and ends the workers.
     pub fn stop(self) {
         // Without a receiver the server has ended already.
         let _ = self.stop.send(true);
-        let _ = self.runtime.block_on(self.server);
+        for server in self.servers {
+            let _ = self.runtime.block_on(server);
+        }
         for worker in &self.workers {
             worker.bell.stop();
         }
@@ -126,6 +156,18 @@ impl Running {
         self.stop();
         ended
     }
+}
+
+/// Binds the address that `setting` chose; with the address that it became.
+fn bind(
+    runtime: &Runtime,
+    address: SocketAddr,
+    setting: &'static str,
+) -> Result<(TcpListener, SocketAddr), ServiceError> {
+    let refused = |source| ServiceError::Listen { address, setting, source };
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
 }
 
 async fn wait(workers: &[Worker]) -> Result<(), ServiceError> {

@@ -80,6 +80,8 @@ pub struct LedgerView<T> {
 struct Standing {
     /// The time of the last good checkpoint.
     checkpoint: Option<Timestamp>,
+    /// Its number of entries.
+    entries: u64,
     /// When the ledger was last read without error.
     read_at: Timestamp,
     unreadable: bool,
@@ -114,6 +116,13 @@ impl<T> LedgerView<T> {
             return Trust::Unreadable;
         }
         Trust::Current
+    }
+
+    /// The number of entries of the last good checkpoint, and its time.
+    #[must_use]
+    pub fn position(&self) -> Option<(u64, Timestamp)> {
+        let standing = self.standing();
+        standing.checkpoint.map(|time| (standing.entries, time))
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
@@ -174,6 +183,7 @@ impl<T: Sink> LedgerFollower<T> {
                 let changes = self.apply(&entries);
                 let mut standing = self.view.standing();
                 standing.checkpoint = self.follower.checkpoint().map(|checkpoint| checkpoint.time);
+                standing.entries = self.follower.checkpoint().map_or(0, |checkpoint| checkpoint.size);
                 standing.read_at = now;
                 (standing.unreadable, standing.refused) = (false, false);
                 changes

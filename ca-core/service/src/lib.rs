@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod fixture;
 pub mod follow;
 pub mod log;
+pub mod metrics;
 pub mod server;
 pub mod span;
 pub mod watch;
@@ -25,6 +26,7 @@ pub use bell::{Bell, Wake};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use daemon::{Options, Running, Worker};
 pub use follow::{LedgerFollower, LedgerView, Trust};
+pub use metrics::Metrics;
 pub use server::Limits;
 pub use span::Span;
 pub use watch::FileWatch;
@@ -66,13 +68,18 @@ pub enum ServiceError {
     #[error(transparent)]
     File(#[from] ca_files::FileError),
     /// The listening address is not free or not ours.
-    #[error("cannot listen on {address}: {source}; choose another address with `listen`")]
+    #[error("cannot listen on {address}: {source}; choose another address with `{setting}`")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
+        /// The setting that says so.
+        setting: &'static str,
         /// Why not.
         source: std::io::Error,
     },
+    /// A metric cannot be registered or shown: a bug.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
     /// The operating system refused something else.
     #[error("cannot {action}: {source}")]
     Os {

@@ -87,6 +87,15 @@ impl Bench {
         self.running.as_ref().unwrap().address()
     }
 
+    /// What `/metrics` says.
+    pub fn metrics(&self) -> String {
+        let address = self.running.as_ref().unwrap().metrics_address().unwrap();
+        let response = client::get(address, "/metrics");
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("content-type"), "text/plain; version=0.0.4");
+        String::from_utf8(response.body).unwrap()
+    }
+
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -154,6 +163,10 @@ impl Drop for Bench {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+pub fn wait_for(what: &str, met: impl Fn() -> bool) {
+    eventually(what, || met().then_some(()));
 }
 
 pub fn path_of(der: &[u8]) -> String {
