@@ -1,9 +1,9 @@
 //! The CRL publisher's command.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use ca_service::{Options, ServiceError, SystemClock, log};
+use ca_service::Options;
+use ca_service::run::{Prepared, run};
 use clap::Parser;
 use crl_publisher::Daemon;
 use crl_publisher::config::Config;
@@ -18,7 +18,8 @@ Example:
   crl-publisher --config crl-publisher.yaml --check
   crl-publisher --config crl-publisher.yaml
 
-When it serves it prints `listening on ADDRESS:PORT`. SIGTERM drains and ends it.
+When it serves it prints `listening on ADDRESS:PORT`. SIGTERM drains and ends it,
+SIGHUP takes the configuration anew if it is in order.
 /healthz says what is wrong. RUST_LOG sets the
 log level.
 
@@ -31,32 +32,11 @@ struct Cli {
 
 fn main() -> ExitCode {
     let options = Cli::parse().options;
-    log::start(options.log_format);
-    match run(&options) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("crl-publisher: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(options: &Options) -> Result<ExitCode, ServiceError> {
-    let config = Config::load(&options.config)?;
-    let address = options.listen.unwrap_or(config.listen);
-    let daemon = Daemon::open(config, Arc::new(SystemClock))?;
-    if options.check {
-        let alarms = daemon.alarms().list();
-        for (topic, summary) in &alarms {
-            eprintln!("{topic}: {summary}");
-        }
-        if alarms.is_empty() {
-            println!("{} is in order", options.config.display());
-        }
-        return Ok(if alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-    }
-    let running = daemon.start(address)?;
-    println!("listening on {}", running.address());
-    running.until_signal()?;
-    Ok(ExitCode::SUCCESS)
+    run("crl-publisher", &options, |clock| {
+        let config = Config::load(&options.config)?;
+        let listen = config.listen;
+        let daemon = Daemon::open(config, clock)?;
+        let alarms = daemon.alarms().clone();
+        Ok(Prepared { listen, alarms, start: |address| daemon.start(address) })
+    })
 }

@@ -70,15 +70,15 @@ struct Signed {
 pub struct Desk {
     view: Arc<LedgerView<Responder>>,
     signers: SignerSet,
-    cache: Cache<CacheKey, Signed>,
+    cache: Arc<Cache<CacheKey, Signed>>,
     policy: AnswerPolicy,
     alarms: Alarms,
     meters: Meters,
     recorder: Recorder,
     /// Answers that wait or are being signed.
-    queue: Semaphore,
+    queue: Arc<Semaphore>,
     /// Answers being signed: as many as there are processors.
-    hands: Semaphore,
+    hands: Arc<Semaphore>,
 }
 
 impl Desk {
@@ -97,13 +97,29 @@ impl Desk {
         Self {
             view,
             signers,
-            cache: Cache::new(cache_entries),
+            cache: Arc::new(Cache::new(cache_entries)),
             policy,
             alarms,
             meters,
             recorder,
-            queue: Semaphore::new(QUEUE),
-            hands: Semaphore::new(processors),
+            queue: Arc::new(Semaphore::new(QUEUE)),
+            hands: Arc::new(Semaphore::new(processors)),
+        }
+    }
+
+    /// A desk that does the same by another policy, and keeps what was signed.
+    #[must_use]
+    pub fn with_policy(&self, policy: AnswerPolicy) -> Self {
+        Self {
+            view: self.view.clone(),
+            signers: self.signers.clone(),
+            cache: self.cache.clone(),
+            policy,
+            alarms: self.alarms.clone(),
+            meters: self.meters.clone(),
+            recorder: self.recorder.clone(),
+            queue: self.queue.clone(),
+            hands: self.hands.clone(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -21,7 +22,7 @@ use crate::metrics::{self, Outcome, Source};
 const BODY_TIME: Duration = Duration::from_secs(10);
 const RESPONSE_TYPE: HeaderValue = HeaderValue::from_static("application/ocsp-response");
 
-/// What the handler needs.
+/// What the handler needs. A new configuration puts another in its place.
 #[derive(Clone)]
 pub struct Shell {
     /// Answers requests.
@@ -37,11 +38,13 @@ pub struct Shell {
 }
 
 /// Every path that is no other route's is an OCSP request: base64 has slashes.
-pub fn routes(shell: Shell) -> Router {
+pub fn routes(shell: Arc<ArcSwap<Shell>>) -> Router {
     Router::new().fallback(handle).with_state(shell)
 }
 
-async fn handle(State(shell): State<Shell>, request: Request) -> Response {
+async fn handle(State(current): State<Arc<ArcSwap<Shell>>>, request: Request) -> Response {
+    // One request is answered by one configuration.
+    let shell = current.load_full();
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let form = match method {
         Method::GET | Method::HEAD => metrics::Method::Get,

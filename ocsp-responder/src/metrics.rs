@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ca_domain::KeyIdentifier;
 use ca_service::metrics::{as_float, seconds};
 use ca_service::{Authority, Metrics, ServiceError};
 use ca_status::ocsp::{AnswerClass, ErrorStatus};
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
-use crate::answer::Desk;
+use crate::http::Shell;
 
 /// The upper ends of the buckets of latency, in seconds.
 const BUCKETS: [f64; 12] =
@@ -224,14 +225,15 @@ pub fn names<'a>(authorities: impl IntoIterator<Item = &'a Authority>) -> Vec<(K
 ///
 /// # Errors
 /// A name is taken: called twice.
-pub fn observe(metrics: &Metrics, desk: &Arc<Desk>) -> Result<(), ServiceError> {
+pub fn observe(metrics: &Metrics, shell: &Arc<ArcSwap<Shell>>) -> Result<(), ServiceError> {
     let cached = metrics.gauge("chancery_ocsp_cache_entries", "Signed answers in memory.")?;
     let queued = "Answers that wait for a signature or are being signed.";
     let queued = metrics.gauge("chancery_ocsp_sign_queue", queued)?;
     let not_after = "When the certificate of an authority's OCSP signer ends, in seconds since 1970.";
     let not_after = metrics.gauges("chancery_ocsp_signer_not_after_seconds", not_after, &["authority"])?;
-    let desk = desk.clone();
+    let shell = shell.clone();
     metrics.on_scrape(move || {
+        let desk = shell.load().desk.clone();
         cached.set(as_float(desk.cached()));
         queued.set(as_float(desk.queued()));
         not_after.reset();

@@ -14,6 +14,9 @@ use ca_status::ocsp::ResponseSigner;
 /// its life if that is shorter.
 const WARN_BEFORE: Span = Span::days(3);
 
+/// The summary of the alarm of an authority without a signer.
+pub const NO_SIGNER: &str = "there is no usable OCSP signer";
+
 /// The signers in use, by authority. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct SignerSet {
@@ -94,7 +97,7 @@ impl SignerKeeper {
                         let settled = slot.refused == Some(files);
                         slot.refused = Some(files);
                         if slot.loaded.is_none() {
-                            self.alarms.raise(&slot.topic, "there is no usable OCSP signer", problem);
+                            self.alarms.raise(&slot.topic, NO_SIGNER, problem);
                         } else if settled {
                             let what = "the new OCSP signer cannot be used, the old one stays";
                             self.alarms.raise(&slot.topic, what, problem);

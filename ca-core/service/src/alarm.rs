@@ -17,6 +17,7 @@ const REPEAT: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug, Default)]
 pub struct Alarms {
     raised: Arc<Mutex<BTreeMap<String, Raised>>>,
+    is_trial: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +34,12 @@ impl Alarms {
         Self::default()
     }
 
+    /// A board that logs nothing: to see what would be wrong.
+    #[must_use]
+    pub fn trial() -> Self {
+        Self { is_trial: true, ..Self::default() }
+    }
+
     /// Raises the alarm of `topic`, or keeps it up.
     ///
     /// The summary is shown to anyone over HTTP, so it names no path; the detail
@@ -43,16 +50,34 @@ impl Alarms {
         let now = Instant::now();
         let known = raised.get(topic).is_some_and(|old| old.summary == summary && old.detail == detail);
         if !known || raised.get(topic).is_some_and(|old| now.duration_since(old.logged) >= REPEAT) {
-            tracing::error!(topic, "ALARM: {summary}: {detail}");
+            if !self.is_trial {
+                tracing::error!(topic, "ALARM: {summary}: {detail}");
+            }
             raised.insert(topic.to_owned(), Raised { summary, detail, logged: now });
         }
     }
 
     /// Takes the alarm of `topic` down, if there is one.
     pub fn clear(&self, topic: &str) {
-        if let Some(old) = self.lock().remove(topic) {
+        let old = self.lock().remove(topic);
+        if let Some(old) = old.filter(|_| !self.is_trial) {
             tracing::info!(topic, "no longer: {}", old.summary);
         }
+    }
+
+    /// Takes down the alarms of all topics that begin with `prefix`.
+    pub fn clear_all(&self, prefix: &str) {
+        for (topic, _) in self.list() {
+            if topic.starts_with(prefix) {
+                self.clear(&topic);
+            }
+        }
+    }
+
+    /// What exactly is wrong with `topic`; for logs and errors, not for the public.
+    #[must_use]
+    pub fn detail(&self, topic: &str) -> Option<String> {
+        self.lock().get(topic).map(|raised| raised.detail.clone())
     }
 
     /// The topics and summaries of all alarms.
@@ -111,6 +136,11 @@ mod tests {
             [("crl issuing".to_owned(), "it expired"), ("ledger".to_owned(), "it cannot be read")]
         );
         assert_eq!(health(&alarms.list()).status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(alarms.detail("ledger").as_deref(), Some("9 days"));
+        alarms.raise("signer a", "it expires", "soon");
+        alarms.raise("signer b", "it expires", "soon");
+        alarms.clear_all("signer ");
+        assert_eq!(alarms.list().len(), 2);
         alarms.clear("ledger");
         alarms.clear("crl issuing");
         alarms.clear("never raised");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use axum::Router;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::{Bell, Limits, ServiceError, log, server};
+use crate::{Bell, Limits, Reload, ServiceError, log, server};
 
 /// Who watches needs few connections.
 const METRICS_CONNECTIONS: usize = 16;
@@ -70,7 +70,33 @@ pub struct Running {
     stop: watch::Sender<bool>,
     servers: Vec<tokio::task::JoinHandle<()>>,
     metrics: Option<SocketAddr>,
+    reload: Option<Reload>,
     workers: Vec<Worker>,
+}
+
+/// The signals that a daemon heeds, from when this exists.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Heeds the signals for a daemon.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn handled_by(running: &Running) -> Result<Self, ServiceError> {
+        let _context = running.runtime.enter();
+        let heed =
+            |kind| signal(kind).map_err(|source| ServiceError::Os { action: "handle signals", source });
+        Ok(Self {
+            terminate: heed(SignalKind::terminate())?,
+            interrupt: heed(SignalKind::interrupt())?,
+            hangup: heed(SignalKind::hangup())?,
+        })
+    }
 }
 
 impl Running {
@@ -91,7 +117,7 @@ impl Running {
         let (listener, address) = bind(&runtime, address, "listen")?;
         let (stop, stopped) = watch::channel(false);
         let servers = vec![runtime.spawn(server::serve(listener, app, limits, stopped))];
-        Ok(Self { address, runtime, stop, servers, metrics: None, workers })
+        Ok(Self { address, runtime, stop, servers, metrics: None, reload: None, workers })
     }
 
     /// Serves `app` at a second address, for those who watch the daemon.
@@ -144,18 +170,56 @@ impl Running {
         self.runtime.shutdown_timeout(Duration::from_secs(1));
     }
 
-    /// Tells the service manager, waits for SIGTERM or SIGINT, then drains and ends.
+    /// Takes new configurations with `reload` from now on.
+    #[must_use]
+    pub fn with_reload(self, reload: Reload) -> Self {
+        Self { reload: Some(reload), ..self }
+    }
+
+    /// Takes the configuration at `path`, as SIGHUP does.
+    pub fn reload(&mut self, path: &Path) {
+        match &mut self.reload {
+            Some(reload) => reload.run(path),
+            None => tracing::warn!("a new configuration needs a restart here"),
+        }
+    }
+
+    /// Tells the service manager, waits for SIGTERM or SIGINT, then drains and
+    /// ends. SIGHUP takes the configuration at `config` anew.
     ///
     /// # Errors
-    /// Signals cannot be handled, or a worker died: its files would not be
-    /// followed any more, so the daemon must not go on as if nothing happened.
-    pub fn until_signal(self) -> Result<(), ServiceError> {
-        let ended = self.runtime.block_on(wait(&self.workers));
+    /// A worker died: its files would not be followed any more, so the daemon
+    /// must not go on as if nothing happened.
+    pub fn until_signal(mut self, mut signals: Signals, config: &Path) -> Result<(), ServiceError> {
+        tell(&[NotifyState::Ready]);
+        let ended = loop {
+            match self.runtime.block_on(wait(&mut signals, &self.workers)) {
+                Event::End => break Ok(()),
+                Event::WorkerDied => {
+                    break Err(ServiceError::Os {
+                        action: "keep all workers alive",
+                        source: io::Error::other("see the log for its panic"),
+                    });
+                }
+                Event::Reload => {
+                    tell_reloading();
+                    self.reload(config);
+                    tell(&[NotifyState::Ready]);
+                }
+            }
+        };
         tell(&[NotifyState::Stopping]);
         tracing::info!("stopping");
         self.stop();
         ended
     }
+}
+
+/// What a daemon waits for.
+enum Event {
+    End,
+    Reload,
+    WorkerDied,
 }
 
 /// Binds the address that `setting` chose; with the address that it became.
@@ -170,31 +234,33 @@ fn bind(
     Ok((listener, address))
 }
 
-async fn wait(workers: &[Worker]) -> Result<(), ServiceError> {
-    let os = |source| ServiceError::Os { action: "handle signals", source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(os)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(os)?;
-    tell(&[NotifyState::Ready]);
+async fn wait(signals: &mut Signals, workers: &[Worker]) -> Event {
     let watchdog = sd_notify::watchdog_enabled();
     let every = watchdog.map_or(Duration::from_secs(1), |limit| (limit / 3).min(Duration::from_secs(1)));
     let mut tick = tokio::time::interval(every);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Event::End,
+            _ = signals.interrupt.recv() => return Event::End,
+            _ = signals.hangup.recv() => return Event::Reload,
             _ = tick.tick() => {
                 if let Some(dead) = workers.iter().find(|worker| worker.thread.is_finished()) {
                     tracing::error!(worker = dead.name, "ALARM: a worker died; the daemon ends");
-                    return Err(ServiceError::Os {
-                        action: "keep all workers alive",
-                        source: io::Error::other("see the log for its panic"),
-                    });
+                    return Event::WorkerDied;
                 }
                 if watchdog.is_some() {
                     tell(&[NotifyState::Watchdog]);
                 }
             }
         }
+    }
+}
+
+/// The service manager wants the time with it, to tell this reload from one before.
+fn tell_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(time) => tell(&[NotifyState::Reloading, time]),
+        Err(error) => tracing::warn!(%error, "the service manager was not told"),
     }
 }
 

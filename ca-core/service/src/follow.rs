@@ -1,6 +1,7 @@
 //! Following the ledger into a status table, and saying how far to trust it.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -72,8 +73,9 @@ pub enum Trust {
 pub struct LedgerView<T> {
     table: RwLock<T>,
     standing: Mutex<Standing>,
-    max_age: Span,
-    max_unreadable: Span,
+    /// Both in seconds; a new configuration changes them.
+    max_age: AtomicU64,
+    max_unreadable: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +95,30 @@ impl<T> LedgerView<T> {
     /// `max_age` old, and while reading it has failed for at most `max_unreadable`.
     #[must_use]
     pub fn new(table: T, max_age: Span, max_unreadable: Span) -> Self {
-        Self { table: RwLock::new(table), standing: Mutex::default(), max_age, max_unreadable }
+        let view = Self {
+            table: RwLock::new(table),
+            standing: Mutex::default(),
+            max_age: AtomicU64::default(),
+            max_unreadable: AtomicU64::default(),
+        };
+        view.set_limits(max_age, max_unreadable);
+        view
+    }
+
+    /// Changes how long it is trusted; see [`LedgerView::new`].
+    pub fn set_limits(&self, max_age: Span, max_unreadable: Span) {
+        self.max_age.store(max_age.as_secs(), Ordering::Relaxed);
+        self.max_unreadable.store(max_unreadable.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Changes something about the table that no entry says. Readers wait meanwhile.
+    pub fn adjust(&self, change: impl FnOnce(&mut T)) {
+        change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The age of a checkpoint up to which it is trusted.
+    fn max_age(&self) -> Span {
+        Span::seconds(self.max_age.load(Ordering::Relaxed))
     }
 
     /// The table. The follower waits while it is held.
@@ -109,10 +134,11 @@ impl<T> LedgerView<T> {
             return Trust::Refused;
         }
         let Some(checkpoint) = standing.checkpoint else { return Trust::NotRead };
-        if now.seconds_since(checkpoint) > self.max_age.as_secs() {
+        if now.seconds_since(checkpoint) > self.max_age().as_secs() {
             return Trust::Stale;
         }
-        if standing.unreadable && now.seconds_since(standing.read_at) > self.max_unreadable.as_secs() {
+        let max_unreadable = self.max_unreadable.load(Ordering::Relaxed);
+        if standing.unreadable && now.seconds_since(standing.read_at) > max_unreadable {
             return Trust::Unreadable;
         }
         Trust::Current
@@ -246,9 +272,9 @@ impl<T: Sink> LedgerFollower<T> {
         let Some(checkpoint) = self.follower.checkpoint() else { return };
         let time = checkpoint.time;
         let age = now.seconds_since(time);
-        if age > self.view.max_age.as_secs() {
+        if age > self.view.max_age().as_secs() {
             let todo = "run `ca ledger heartbeat` there, and by a timer from now on";
-            let what = format!("the checkpoint is of {time}, {} is the limit; {todo}", self.view.max_age);
+            let what = format!("the checkpoint is of {time}, {} is the limit; {todo}", self.view.max_age());
             self.alarms.raise(TOPIC, "the ledger is silent and no longer relied upon", what);
         } else if time.seconds_since(now) > SKEW.as_secs() {
             let what = format!("the checkpoint is of {time}, it is {now} here; set the clocks");

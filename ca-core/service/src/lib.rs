@@ -16,6 +16,8 @@ pub mod fixture;
 pub mod follow;
 pub mod log;
 pub mod metrics;
+pub mod reload;
+pub mod run;
 pub mod server;
 pub mod span;
 pub mod watch;
@@ -27,6 +29,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use daemon::{Options, Running, Worker};
 pub use follow::{LedgerFollower, LedgerView, Trust};
 pub use metrics::Metrics;
+pub use reload::Reload;
 pub use server::Limits;
 pub use span::Span;
 pub use watch::FileWatch;
@@ -61,6 +64,9 @@ pub enum ServiceError {
         /// What is wrong with it; never the key or its passphrase.
         what: String,
     },
+    /// A signer of a new configuration cannot be used.
+    #[error("a signer is not usable: {0}")]
+    Signer(String),
     /// The ledger's verification key is not one.
     #[error("ledger_vkey: {0}; copy it from `ca ledger show` on the authority's machine")]
     LedgerKey(String),

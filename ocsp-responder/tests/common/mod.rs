@@ -59,11 +59,22 @@ impl Bench {
     }
 
     pub fn config(&self, more: &str) -> Config {
+        Config::load(&self.configure(more)).unwrap()
+    }
+
+    /// Writes the configuration with these lines more; a further authority may come first.
+    pub fn configure(&self, more: &str) -> PathBuf {
         let text = format!(
             "listen: 127.0.0.1:0\nledger: ledger\nledger_vkey: \"{}\"\nauthorities:\n  - certificate: ca.pem\n    signer: signer\n{more}",
             self.ledger.vkey()
         );
-        Config::load(&self.write("ocsp-responder.yaml", text.as_bytes())).unwrap()
+        self.write("ocsp-responder.yaml", text.as_bytes())
+    }
+
+    /// Changes the configuration while it serves, as SIGHUP does.
+    pub fn reload(&mut self, more: &str) {
+        let path = self.configure(more);
+        self.running.as_mut().unwrap().reload(&path);
     }
 
     pub fn start(&mut self, more: &str) {

@@ -187,6 +187,26 @@ impl Responder {
         Ok(authority)
     }
 
+    /// Answers from now on for these authorities only. The status table has all
+    /// that the ledger names, so nothing is read again.
+    ///
+    /// # Errors
+    /// As for [`Responder::add_authority`]; nothing is changed then.
+    pub fn set_authorities<'a>(
+        &mut self,
+        certificates: impl IntoIterator<Item = &'a Certificate>,
+    ) -> Result<(), StatusError> {
+        let mut issuers = Vec::new();
+        for certificate in certificates {
+            let ids = IssuerIds::of(certificate)?;
+            if !issuers.contains(&ids) {
+                issuers.push(ids);
+            }
+        }
+        self.issuers = issuers;
+        Ok(())
+    }
+
     /// The status table.
     #[must_use]
     pub const fn table(&self) -> &StatusTable {

@@ -1,0 +1,61 @@
+//! What the command of a daemon does: read, check or serve, and end.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::daemon::Signals;
+use crate::{Alarms, Clock, Options, Running, ServiceError, SystemClock, log};
+
+/// A daemon that is set up and does not serve yet.
+pub struct Prepared<F> {
+    /// Where its configuration says to listen.
+    pub listen: SocketAddr,
+    /// What is wrong now.
+    pub alarms: Alarms,
+    /// Serves at an address.
+    pub start: F,
+}
+
+/// Runs the daemon that `prepare` sets up until a signal ends it, or only checks it.
+pub fn run<F: FnOnce(SocketAddr) -> Result<Running, ServiceError>>(
+    name: &str,
+    options: &Options,
+    prepare: impl FnOnce(Arc<dyn Clock>) -> Result<Prepared<F>, ServiceError>,
+) -> ExitCode {
+    log::start(options.log_format);
+    let ended = prepare(Arc::new(SystemClock)).and_then(|daemon| {
+        if options.check { Ok(check(&daemon.alarms, options)) } else { serve(daemon, options) }
+    });
+    ended.unwrap_or_else(|error| {
+        eprintln!("{name}: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn check(alarms: &Alarms, options: &Options) -> ExitCode {
+    let alarms = alarms.list();
+    for (topic, summary) in &alarms {
+        eprintln!("{topic}: {summary}");
+    }
+    if !alarms.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    println!("{} is in order", options.config.display());
+    ExitCode::SUCCESS
+}
+
+fn serve<F: FnOnce(SocketAddr) -> Result<Running, ServiceError>>(
+    daemon: Prepared<F>,
+    options: &Options,
+) -> Result<ExitCode, ServiceError> {
+    let running = (daemon.start)(options.listen.unwrap_or(daemon.listen))?;
+    // Who reads the address may send a signal at once.
+    let signals = Signals::handled_by(&running)?;
+    println!("listening on {}", running.address());
+    if let Some(address) = running.metrics_address() {
+        println!("metrics at {address}");
+    }
+    running.until_signal(signals, &options.config)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,182 @@
+//! What follows from the configuration, and a new one taken while serving.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use ca_service::{Alarms, Authority, Bell, Clock, LedgerView, Metrics, ServiceError};
+use ca_status::ocsp::{AnswerPolicy, Budget, NeverIssued, NoncePolicy, Responder};
+
+use crate::answer::Desk;
+use crate::config::{Config, NeverIssuedRule, NonceRule};
+use crate::http::Shell;
+use crate::metrics::{self, Meters};
+use crate::signer::{NO_SIGNER, SignerKeeper, SignerSet};
+
+/// Topics of the signers' alarms begin so.
+const SIGNER_TOPICS: &str = "signer ";
+
+/// The part of a responder that the configuration makes, and can make anew.
+/// What is known of the ledger stays.
+pub struct Setup {
+    clock: Arc<dyn Clock>,
+    alarms: Alarms,
+    meters: Meters,
+    view: Arc<LedgerView<Responder>>,
+    config: Mutex<Config>,
+    /// What requests are answered by; each takes what is there when it comes.
+    pub shell: Arc<ArcSwap<Shell>>,
+    /// The signers of the same configuration.
+    pub keeper: Arc<Mutex<SignerKeeper>>,
+    /// Rung when the signers' files are others.
+    pub bell: Bell,
+}
+
+impl Setup {
+    /// Sets up what `config` says.
+    ///
+    /// # Errors
+    /// An authority's certificate is unusable. Signers may come later.
+    pub fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        alarms: Alarms,
+        metrics: &Metrics,
+    ) -> Result<Self, ServiceError> {
+        let meters = Meters::new(metrics)?;
+        let authorities = load_authorities(&config)?;
+        let view = LedgerView::new(Responder::new(), config.max_checkpoint_age, config.max_unreadable);
+        let view = Arc::new(view);
+        answer_for(&view, &config, authorities.iter())?;
+        let set = SignerSet::default();
+        let mut keeper = keeper(&config, &authorities, &set, &alarms);
+        keeper.tick(clock.now());
+        let counting = (meters.clone(), meters.recorder(&metrics::names(&authorities)));
+        let (entries, policy) = (config.cache_entries, policy(&config));
+        let desk = Desk::new(view.clone(), set, policy, entries, alarms.clone(), counting);
+        let shell = Arc::new(ArcSwap::from_pointee(shell(&config, desk, &clock)));
+        metrics.observe_ledger(&view, &clock)?;
+        metrics::observe(metrics, &shell)?;
+        let (config, keeper) = (Mutex::new(config), Arc::new(Mutex::new(keeper)));
+        Ok(Self { clock, alarms, meters, view, config, shell, keeper, bell: Bell::new() })
+    }
+
+    /// What is known of the ledger.
+    #[must_use]
+    pub const fn view(&self) -> &Arc<LedgerView<Responder>> {
+        &self.view
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the configuration at `path` if all of it can be used. Requests under
+    /// way are answered by the old one. Returns the settings that wait for a restart.
+    ///
+    /// # Errors
+    /// The configuration or something that it names is unusable; nothing is changed.
+    pub fn take(&self, path: &Path) -> Result<Vec<&'static str>, ServiceError> {
+        let mut config = Config::load(path)?;
+        let mut old = self.config();
+        let waiting = config.keep_fixed(&old);
+        // The authorities' certificates may be others under the same names.
+        let authorities = load_authorities(&config)?;
+        self.try_signers(&config, &authorities)?;
+        let policy = policy(&config);
+        let desk = self.shell.load().desk.clone();
+        let known = desk.recorder().authorities().iter().map(|(id, _)| id);
+        let same = config.authorities == old.authorities
+            && known.eq(authorities.iter().map(|authority| &authority.key_id));
+        let keeps = same
+            && (config.cache_entries, config.response_validity) == (old.cache_entries, old.response_validity);
+        if keeps {
+            self.shell.store(Arc::new(shell(&config, desk.with_policy(policy), &self.clock)));
+        } else {
+            // Nobody may be answered for without a signer: those that go are
+            // known until the new signers are in use, those that come from now on.
+            let before = load_authorities(&old).unwrap_or_default();
+            answer_for(&self.view, &config, authorities.iter().chain(&before))?;
+            let set = SignerSet::default();
+            self.alarms.clear_all(SIGNER_TOPICS);
+            let mut keeper = keeper(&config, &authorities, &set, &self.alarms);
+            keeper.tick(self.clock.now());
+            *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = keeper;
+            self.bell.ring();
+            let counting = (self.meters.clone(), self.meters.recorder(&metrics::names(&authorities)));
+            let (view, alarms) = (self.view.clone(), self.alarms.clone());
+            let desk = Desk::new(view, set, policy, config.cache_entries, alarms, counting);
+            self.shell.store(Arc::new(shell(&config, desk, &self.clock)));
+            answer_for(&self.view, &config, authorities.iter())?;
+        }
+        self.view.set_limits(config.max_checkpoint_age, config.max_unreadable);
+        *old = config;
+        Ok(waiting)
+    }
+
+    /// Refuses signers that are unusable and were not so before.
+    fn try_signers(&self, config: &Config, authorities: &[Authority]) -> Result<(), ServiceError> {
+        let trial = Alarms::trial();
+        keeper(config, authorities, &SignerSet::default(), &trial).tick(self.clock.now());
+        let known = self.alarms.list();
+        match trial.list().into_iter().find(|alarm| alarm.1 == NO_SIGNER && !known.contains(alarm)) {
+            Some((topic, _)) => {
+                let what = trial.detail(&topic).unwrap_or_default();
+                Err(ServiceError::Signer(what))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn load_authorities(config: &Config) -> Result<Vec<Authority>, ServiceError> {
+    config.authorities.iter().map(|entry| Authority::load(&entry.certificate)).collect()
+}
+
+fn answer_for<'a>(
+    view: &LedgerView<Responder>,
+    config: &Config,
+    authorities: impl Iterator<Item = &'a Authority>,
+) -> Result<(), ServiceError> {
+    let mut set = Ok(());
+    view.adjust(|responder| {
+        set = responder.set_authorities(authorities.map(|authority| &authority.certificate));
+    });
+    set.map_err(|error| ServiceError::Certificate {
+        path: config.authorities.first().map(|entry| entry.certificate.clone()).unwrap_or_default(),
+        what: error.to_string(),
+    })
+}
+
+fn keeper(config: &Config, authorities: &[Authority], set: &SignerSet, alarms: &Alarms) -> SignerKeeper {
+    let prefixes = config.authorities.iter().map(|entry| entry.signer.clone());
+    SignerKeeper::new(authorities.iter().cloned().zip(prefixes).collect(), set.clone(), alarms.clone())
+}
+
+fn policy(config: &Config) -> AnswerPolicy {
+    AnswerPolicy {
+        validity: config.response_validity.as_secs(),
+        never_issued: match config.never_issued {
+            NeverIssuedRule::Revoked => NeverIssued::Revoked,
+            NeverIssuedRule::Unauthorized => NeverIssued::Unauthorized,
+            NeverIssuedRule::Unknown => NeverIssued::Unknown,
+        },
+        nonce: match config.nonce {
+            NonceRule::Echo => NoncePolicy::Echo,
+            NonceRule::Ignore => NoncePolicy::Ignore,
+            NonceRule::Require => NoncePolicy::Require,
+        },
+        budget: Budget { max_bytes: config.max_request_bytes, ..Budget::default() },
+    }
+}
+
+fn shell(config: &Config, desk: Desk, clock: &Arc<dyn Clock>) -> Shell {
+    Shell {
+        desk: Arc::new(desk),
+        clock: clock.clone(),
+        path: config.path.as_str().into(),
+        max_request_bytes: config.max_request_bytes,
+        max_http_age: config.max_http_age.as_secs(),
+    }
+}
