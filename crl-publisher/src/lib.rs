@@ -30,8 +30,8 @@ use std::time::Duration;
 use axum::Router;
 use ca_domain::KeyIdentifier;
 use ca_service::{
-    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Running, ServiceError,
-    Span, Wake, Worker, follow,
+    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerSource, LedgerView, Limits, Running,
+    ServiceError, Span, Wake, Worker, follow,
 };
 use ca_status::StatusTable;
 
@@ -105,7 +105,13 @@ impl Daemon {
         ));
         let open = |ledger: &LedgerConfig| {
             let (view, clock, alarms) = (view.clone(), clock.clone(), alarms.clone());
-            LedgerFollower::open(&ledger.directory, &ledger.vkey, view, clock, alarms)
+            LedgerFollower::open(
+                LedgerSource::directory(&ledger.directory),
+                &ledger.vkey,
+                view,
+                clock,
+                alarms,
+            )
         };
         let mut follower = config.ledger.as_ref().map(open).transpose()?;
         let (mut tasks, mut certificates) = (Vec::new(), Vec::new());
@@ -142,7 +148,7 @@ impl Daemon {
             });
         }
         if let Some(follower) = &mut follower {
-            follower.tick();
+            follower.tick(|_| {});
         }
         Ok(Self { config, clock, alarms, catalogue, shelf, certificates, follower, tasks })
     }
@@ -168,8 +174,7 @@ impl Daemon {
     /// Does what is due now: for the start, and for tests. [`Daemon::prepare`] comes first.
     pub fn tick(&mut self) {
         if let Some(follower) = &mut self.follower {
-            let mut react = reaction(&self.tasks, self.clock.clone(), Vec::new());
-            react(&follower.tick());
+            follower.tick(reaction(&self.tasks, self.clock.clone(), Vec::new()));
         }
         for task in &mut self.tasks {
             task.tick();
@@ -201,7 +206,7 @@ impl Daemon {
         let react = reaction(&self.tasks, self.clock.clone(), bells.clone());
         let mut workers = Vec::new();
         if let Some(follower) = self.follower {
-            workers.push(follower.spawn(react)?);
+            workers.push(follower.spawn(react, |_| {})?);
         }
         for (mut task, bell) in self.tasks.into_iter().zip(bells) {
             workers.push(Worker::spawn(task.name().to_owned(), bell.clone(), move || {

@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use axum::Router;
 use ca_service::{
-    Alarms, Clock, FileWatch, LedgerFollower, Limits, Metrics, Reload, Running, ServiceError, Trust, Wake,
-    Worker,
+    Alarms, Clock, FileWatch, LedgerFollower, LedgerSource, Limits, Metrics, Reload, Running, ServiceError,
+    Trust, Wake, Worker,
 };
 use ca_status::ocsp::Responder;
 
@@ -54,8 +54,9 @@ impl Daemon {
         let (ledger, vkey) = (config.ledger.clone(), config.ledger_vkey.clone());
         let setup = Arc::new(Setup::new(config, clock.clone(), alarms.clone(), &metrics)?);
         let view = setup.view().clone();
-        let mut follower = LedgerFollower::open(&ledger, &vkey, view, clock.clone(), alarms.clone())?;
-        follower.tick();
+        let source = LedgerSource::directory(&ledger);
+        let mut follower = LedgerFollower::open(source, &vkey, view, clock.clone(), alarms.clone())?;
+        follower.tick(|_| {});
         let anew = setup.clone();
         let reload = Reload::new(&alarms, &metrics, move |path| anew.take(path))?;
         Ok(Self { clock, alarms, metrics, reload, follower, setup })
@@ -99,7 +100,7 @@ impl Daemon {
                 keeper().tick(clock.now());
             }
         })?;
-        let workers = vec![self.follower.spawn(|_| {})?, signers];
+        let workers = vec![self.follower.spawn(|_| {}, |_| {})?, signers];
         let running = Running::start(address, app, limits, workers)?.with_reload(self.reload);
         match config.metrics_listen {
             Some(address) => running.with_metrics(address, self.metrics.routes()),

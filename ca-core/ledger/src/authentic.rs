@@ -44,6 +44,22 @@ impl<'a, S: Source + ?Sized> Authentic<'a, S> {
         Ok(bytes)
     }
 
+    /// Whether this tree begins with the entries of `older`, which is not larger: the
+    /// right edge of the older one is found in it.
+    pub(crate) fn continues(&mut self, older: &Tree) -> Result<bool, LedgerError> {
+        for level in 0..older.levels() {
+            let edge = older.edge(level);
+            if edge.is_empty() {
+                continue;
+            }
+            let index = Content::Hashes(level).count(older.size()) / TILE_WIDTH;
+            if self.tile(level, index)?.get(..edge.len()) != Some(edge) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Hash `n` of a tile level.
     fn hash(&mut self, level: u8, n: u64) -> Result<Hash, LedgerError> {
         let at = (n % TILE_WIDTH) as usize;

@@ -91,6 +91,9 @@ pub enum LedgerError {
     /// Someone wrote without the lock, or the directory was replaced.
     #[error("{0} was changed by someone else while this process held the ledger; nothing was written")]
     ChangedMeanwhile(PathBuf),
+    /// A saved position of a follower that is not one, or of another ledger.
+    #[error("the saved position in the ledger cannot be used: {0}")]
+    Position(String),
     /// A proof that does not prove.
     #[error("the inclusion proof is not valid: {0}")]
     Proof(String),

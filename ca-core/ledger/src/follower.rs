@@ -1,15 +1,23 @@
 //! Following a ledger: each new entry once, and only when it was signed.
 
+mod position;
+
 use tlog_tiles::Hash;
 
 use crate::LedgerError;
+use crate::authentic::Authentic;
 use crate::bundle;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::entry::{Entry, EntryError, leaf_hash};
 use crate::key::VerifierKey;
 use crate::layout::{CHECKPOINT, Content, TILE_WIDTH, TileId};
+use crate::reader::load_edge;
 use crate::source::{Source, SourceError, tile_or_full};
 use crate::tree::Tree;
+
+/// Up to so many new entries are kept while they are hashed, so that nothing but
+/// their bundles is read. More are verified bundle by bundle with the hash tiles.
+const FEW: u64 = 4096;
 
 /// Why a poll brought nothing. The last good state is kept.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +46,7 @@ pub enum FollowError {
         /// The time of the last good one.
         last: ca_domain::Timestamp,
     },
-    /// Two signed roots for one size.
+    /// Two signed roots for the same entries.
     #[error("there are two signed ledgers with {size} entries: history was rewritten; do not trust it")]
     Forked {
         /// The size.
@@ -79,20 +87,35 @@ impl FollowError {
     }
 }
 
+impl From<LedgerError> for FollowError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Source(source) => Self::Source(source),
+            LedgerError::Entry { index, source } => Self::Entry { index, source },
+            LedgerError::Damaged { path, what } => Self::Damaged { path, what },
+            other => Self::Damaged { path: "tile".to_owned(), what: other.to_string() },
+        }
+    }
+}
+
 /// Reads the new entries of a ledger as they are committed.
 ///
 /// Each poll verifies the checkpoint's signature and name, refuses one that is
-/// older, shorter, or of the same size with another root, hashes the new entries
-/// onto what is known, and compares the root. What fails any of it changes
-/// nothing here.
+/// older, shorter, or does not continue what is known, and hands out entries only
+/// after they were shown to be those that were signed. Memory is bounded however
+/// many are new. What fails any of it changes nothing but that a verified
+/// checkpoint is remembered; the next poll goes on after the last entry that was
+/// handed out.
 #[derive(Debug)]
 pub struct Follower<S> {
     source: S,
     key: VerifierKey,
     last: Option<Good>,
+    /// Entries handed out; not more than the last checkpoint has.
+    applied: u64,
 }
 
-/// The last good state.
+/// A checkpoint that was verified and continues the one before it.
 #[derive(Debug)]
 struct Good {
     note: Vec<u8>,
@@ -106,13 +129,49 @@ impl<S: Source> Follower<S> {
     /// # Errors
     /// `vkey` is no verification key.
     pub fn new(source: S, vkey: &str) -> Result<Self, LedgerError> {
-        Ok(Self { source, key: VerifierKey::parse(vkey)?, last: None })
+        Ok(Self { source, key: VerifierKey::parse(vkey)?, last: None, applied: 0 })
     }
 
-    /// The last good checkpoint; none before the first good poll.
+    /// A follower that goes on where another one was, whose [`Follower::position`]
+    /// is given: its first poll reads only what is new, and it refuses what the other
+    /// one would have refused.
+    ///
+    /// # Errors
+    /// `vkey` is no verification key; [`LedgerError::Position`] if the position is not
+    /// one, is not signed by this key, or does not fit its checkpoint.
+    pub fn resume(source: S, vkey: &str, position: &[u8]) -> Result<Self, LedgerError> {
+        let key = VerifierKey::parse(vkey)?;
+        let good = Good::from_bytes(position, &key)?;
+        let applied = good.checkpoint.size;
+        Ok(Self { source, key, last: Some(good), applied })
+    }
+
+    /// The same, but every entry is handed out again: for who kept the position and
+    /// not what the entries made.
+    #[must_use]
+    pub fn from_start(self) -> Self {
+        Self { applied: 0, ..self }
+    }
+
+    /// The newest checkpoint that was verified; none before the first.
     #[must_use]
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.last.as_ref().map(|good| &good.checkpoint)
+    }
+
+    /// How many entries were handed out. It is the size of [`Follower::checkpoint`]
+    /// after a good poll, and may be less after a failed one.
+    #[must_use]
+    pub const fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// What [`Follower::resume`] takes: the newest verified checkpoint and the right
+    /// edge of its tree, at most 130 KiB; none before the first checkpoint. It says
+    /// nothing about [`Follower::applied`].
+    #[must_use]
+    pub fn position(&self) -> Option<Vec<u8>> {
+        self.last.as_ref().map(Good::to_bytes)
     }
 
     /// Where it reads.
@@ -121,32 +180,50 @@ impl<S: Source> Follower<S> {
         &self.source
     }
 
-    /// The verified entries since the last good poll, in their order; none if
-    /// there is nothing new. Each bundle with new entries is read once.
+    /// Gives `take` the verified entries since the last poll, in their order, at most
+    /// 256 at a time, with the position of the first. Each bundle with new entries
+    /// is read once.
     ///
     /// # Errors
-    /// As described at [`FollowError`]; the next poll starts from the same state.
-    pub fn poll(&mut self) -> Result<Vec<(u64, Entry)>, FollowError> {
+    /// As described at [`FollowError`]. What was handed out stays so; the next poll
+    /// goes on after it.
+    pub fn poll(&mut self, mut take: impl FnMut(u64, &[Entry])) -> Result<(), FollowError> {
         // A partial tile goes when the full one is there, and between the two
         // reads of one poll that may be. The next checkpoint knows better.
         for _ in 0..2 {
-            match self.poll_once() {
+            match self.poll_once(&mut take) {
                 Err(FollowError::Source(error)) if error.is_missing() => {}
                 result => return result,
             }
         }
-        self.poll_once()
+        self.poll_once(&mut take)
     }
 
-    fn poll_once(&mut self) -> Result<Vec<(u64, Entry)>, FollowError> {
+    fn poll_once(&mut self, take: &mut impl FnMut(u64, &[Entry])) -> Result<(), FollowError> {
         let note = self.source.checkpoint()?;
-        if self.last.as_ref().is_some_and(|last| last.note == note) {
-            return Ok(Vec::new());
+        if self.last.as_ref().is_none_or(|last| last.note != note) {
+            let checkpoint = Checkpoint::verify(&note, &self.key)?;
+            if let Some(last) = &self.last {
+                follows(&last.checkpoint, &checkpoint)?;
+            }
+            let known = self.last.as_ref().map_or(0, |last| last.checkpoint.size);
+            if self.applied == known && checkpoint.size - known <= FEW {
+                let (tree, entries) = self.grow(&checkpoint)?;
+                self.last = Some(Good { note, checkpoint, tree });
+                for chunk in entries.chunks(TILE_WIDTH as usize) {
+                    take(self.applied, chunk);
+                    self.applied += chunk.len() as u64;
+                }
+                return Ok(());
+            }
+            let tree = self.load(&checkpoint)?;
+            self.last = Some(Good { note, checkpoint, tree });
         }
-        let checkpoint = Checkpoint::verify(&note, &self.key)?;
-        if let Some(last) = &self.last {
-            follows(&last.checkpoint, &checkpoint)?;
-        }
+        self.hand_out(take)
+    }
+
+    /// Hashes a few new entries onto the known tree.
+    fn grow(&self, checkpoint: &Checkpoint) -> Result<(Tree, Vec<Entry>), FollowError> {
         let mut tree = self.last.as_ref().map(|last| last.tree.clone()).unwrap_or_default();
         let mut entries = Vec::new();
         while tree.size() < checkpoint.size {
@@ -155,12 +232,11 @@ impl<S: Source> Follower<S> {
         if tree.root().0 != checkpoint.root {
             return Err(FollowError::RootMismatch { size: checkpoint.size });
         }
-        self.last = Some(Good { note, checkpoint, tree });
-        Ok(entries)
+        Ok((tree, entries))
     }
 
     /// Adds what is new of the next bundle.
-    fn bundle(&self, tree: &mut Tree, size: u64, entries: &mut Vec<(u64, Entry)>) -> Result<(), FollowError> {
+    fn bundle(&self, tree: &mut Tree, size: u64, entries: &mut Vec<Entry>) -> Result<(), FollowError> {
         let index = tree.size() / TILE_WIDTH;
         let Some(id) = TileId::at(Content::Entries, index, size) else { return Ok(()) };
         let bytes = tile_or_full(&self.source, id)?;
@@ -170,16 +246,55 @@ impl<S: Source> Follower<S> {
         if !known.iter().map(|der| leaf_hash(der)).eq(tree.edge(0).iter().copied()) {
             return Err(damaged("entries that were known have changed".to_owned()));
         }
+        decode(tree.size(), new, entries)?;
         for der in new {
-            let position = tree.size();
-            let entry =
-                Entry::from_der(der).map_err(|source| FollowError::Entry { index: position, source })?;
-            entries.push((position, entry));
             let full = |_: TileId, _: &[Hash]| Ok::<_, FollowError>(());
             tree.push(leaf_hash(der), full)?;
         }
         Ok(())
     }
+
+    /// The tree of a checkpoint out of its hash tiles, which continues the known one.
+    fn load(&self, checkpoint: &Checkpoint) -> Result<Tree, FollowError> {
+        let tree = load_edge(&self.source, checkpoint.size)?;
+        if tree.root().0 != checkpoint.root {
+            return Err(FollowError::RootMismatch { size: checkpoint.size });
+        }
+        if let Some(last) = &self.last
+            && !Authentic::new(&self.source, &tree).continues(&last.tree)?
+        {
+            return Err(FollowError::Forked { size: last.checkpoint.size });
+        }
+        Ok(tree)
+    }
+
+    /// Hands out what the last checkpoint has more than was handed out: each bundle is
+    /// verified with the hash tiles above it before any of it is used.
+    fn hand_out(&mut self, take: &mut impl FnMut(u64, &[Entry])) -> Result<(), FollowError> {
+        let Self { source, last: Some(last), applied, .. } = self else { return Ok(()) };
+        let mut tiles = Authentic::new(source, &last.tree);
+        let mut entries = Vec::new();
+        while *applied < last.checkpoint.size {
+            let (index, known) = (*applied / TILE_WIDTH, (*applied % TILE_WIDTH) as usize);
+            let bytes = tiles.bundle(index)?;
+            let width = (last.checkpoint.size - index * TILE_WIDTH).min(TILE_WIDTH) as u16;
+            let (encoded, _) = bundle::split(&bytes, width)
+                .map_err(|what| FollowError::Damaged { path: "tile/entries".to_owned(), what })?;
+            entries.clear();
+            decode(*applied, encoded.get(known..).unwrap_or_default(), &mut entries)?;
+            take(*applied, &entries);
+            *applied += entries.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Decodes entries, of which the first is at `position`.
+fn decode(position: u64, encoded: &[&[u8]], entries: &mut Vec<Entry>) -> Result<(), FollowError> {
+    for (index, der) in (position..).zip(encoded) {
+        entries.push(Entry::from_der(der).map_err(|source| FollowError::Entry { index, source })?);
+    }
+    Ok(())
 }
 
 /// Whether `new` may come after `last`.

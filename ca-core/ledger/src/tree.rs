@@ -33,6 +33,11 @@ impl Tree {
         self.size
     }
 
+    /// How many levels of tiles it has, empty ones included.
+    pub(crate) fn levels(&self) -> u8 {
+        self.edge.len() as u8
+    }
+
     /// The hashes of the rightmost tile of a level; empty when it is full.
     pub(crate) fn edge(&self, level: u8) -> &[Hash] {
         self.edge.get(usize::from(level)).map_or(&[], Vec::as_slice)

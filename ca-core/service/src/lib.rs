@@ -27,7 +27,7 @@ pub use authority::Authority;
 pub use bell::{Bell, Wake};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use daemon::{Options, Running, Worker};
-pub use follow::{LedgerFollower, LedgerView, Trust};
+pub use follow::{LedgerFollower, LedgerSource, LedgerView, Trust};
 pub use metrics::Metrics;
 pub use reload::Reload;
 pub use server::Limits;
@@ -70,6 +70,9 @@ pub enum ServiceError {
     /// The ledger's verification key is not one.
     #[error("ledger_vkey: {0}; copy it from `ca ledger show` on the authority's machine")]
     LedgerKey(String),
+    /// A saved position in the ledger cannot be used.
+    #[error("{0}; remove the file that it is kept in, and the whole ledger is read anew")]
+    Position(String),
     /// A file is missing, unreadable or unsafe.
     #[error(transparent)]
     File(#[from] ca_files::FileError),

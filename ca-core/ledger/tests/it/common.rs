@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ca_domain::{KeyIdentifier, ReasonCode, SerialNumber, Timestamp};
 use ca_files::WriteLock;
-use ca_ledger::{EntryKind, LedgerKey, LedgerWriter, NewEntry, VerifyReport};
+use ca_ledger::{
+    Entry, EntryKind, FollowError, Follower, LedgerKey, LedgerWriter, NewEntry, Source, VerifyReport,
+};
 
 pub(crate) const ORIGIN: &str = "ca.example.test/ledger";
 
@@ -49,6 +51,13 @@ pub(crate) fn entry(i: u64) -> NewEntry {
 
 pub(crate) fn entries(range: std::ops::Range<u64>) -> Vec<NewEntry> {
     range.map(entry).collect()
+}
+
+/// What a poll hands out, with positions.
+pub(crate) fn poll<S: Source>(follower: &mut Follower<S>) -> Result<Vec<(u64, Entry)>, FollowError> {
+    let mut found = Vec::new();
+    follower.poll(|first, entries| found.extend((first..).zip(entries.iter().copied())))?;
+    Ok(found)
 }
 
 pub(crate) struct Home {

@@ -1,7 +1,7 @@
 use ca_ledger::{DirectorySource, Follower};
 use proptest::prelude::*;
 
-use crate::common::{Home, at, entries, vkey};
+use crate::common::{Home, at, entries, poll, vkey};
 use crate::write::naive;
 
 proptest! {
@@ -21,10 +21,10 @@ proptest! {
             prop_assert_eq!(committed.checkpoint.root, naive(size));
             if reopen {
                 writer = home.writer();
-                prop_assert_eq!(follower.poll().unwrap().last().unwrap().0, size - 1);
+                prop_assert_eq!(poll(&mut follower).unwrap().last().unwrap().0, size - 1);
             }
         }
-        follower.poll().unwrap();
+        poll(&mut follower).unwrap();
         prop_assert_eq!(follower.checkpoint().unwrap(), writer.checkpoint());
         prop_assert_eq!(home.verify().faults, vec![]);
     }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use ca_ledger::{DirectorySource, Entry, Follower, LedgerReader};
 
-use crate::common::{Home, entry, vkey};
+use crate::common::{Home, entry, poll, vkey};
 
 /// Three bundles, the last partial, with narrower partial tiles beside it.
 fn ledger() -> Home {
@@ -19,7 +19,7 @@ fn found(home: &Home) -> bool {
 fn never_other_entries(home: &Home, case: &str) {
     let right = |(index, found): &(u64, Entry)| *found == entry(*index).entry();
     let mut follower = Follower::new(DirectorySource::new(&home.ledger()), &vkey()).unwrap();
-    if let Ok(entries) = follower.poll() {
+    if let Ok(entries) = poll(&mut follower) {
         assert_eq!(entries.len(), 533, "{case}");
         assert!(entries.iter().all(right), "{case}");
     }
