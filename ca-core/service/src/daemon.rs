@@ -13,7 +13,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::{Bell, Limits, Reload, ServiceError, log, server};
+use crate::server::{self, Handler};
+use crate::{Bell, Limits, Reload, ServiceError, log};
 
 /// Who watches needs few connections.
 const METRICS_CONNECTIONS: usize = 16;
@@ -106,7 +107,7 @@ impl Running {
     /// The address is taken, or the runtime cannot be started.
     pub fn start(
         address: SocketAddr,
-        app: Router,
+        app: impl Handler,
         limits: Limits,
         workers: Vec<Worker>,
     ) -> Result<Self, ServiceError> {

@@ -30,7 +30,7 @@ pub use daemon::{Options, Running, Worker};
 pub use follow::{LedgerFollower, LedgerSource, LedgerView, Trust};
 pub use metrics::Metrics;
 pub use reload::Reload;
-pub use server::Limits;
+pub use server::{Handler, Limits};
 pub use span::Span;
 pub use watch::FileWatch;
 

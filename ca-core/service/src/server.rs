@@ -1,14 +1,16 @@
-//! The HTTP/1 shell: a router behind limits that hold against slow and greedy
+//! The HTTP/1 shell: a handler behind limits that hold against slow and greedy
 //! clients, and a drain that lets answers finish.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,8 +45,35 @@ impl Default for Limits {
     }
 }
 
+/// What answers the requests of a server.
+///
+/// A [`Router`] is one. Where its layers cost more than the answer, a handler
+/// works on hyper's own types, and leaves to a router what is not urgent.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// The body of its responses.
+    type Body: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers a request that came from `peer`.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+impl Handler for Router {
+    type Body = Body;
+
+    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Body> {
+        match self.clone().oneshot(request.map(Body::new)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
 /// Serves `app` on `listener` until `stop` turns true, then drains.
-pub async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, app: impl Handler, limits: Limits, stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(limits.connections));
     let mut stopped = pin!(until(stop.clone()));
     loop {
@@ -52,10 +81,10 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: wat
             let permit = permits.clone().acquire_owned().await;
             (permit, listener.accept().await)
         };
-        let (permit, stream) = tokio::select! {
+        let (permit, stream, peer) = tokio::select! {
             () = &mut stopped => break,
             (permit, accepted) = accepted => match (permit, accepted) {
-                (Ok(permit), Ok((stream, _))) => (permit, stream),
+                (Ok(permit), Ok((stream, peer))) => (permit, stream, peer),
                 (_, Err(error)) => {
                     // Out of descriptors, or a connection that broke in the queue.
                     tracing::warn!(%error, "a connection was not accepted");
@@ -67,7 +96,7 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: wat
         };
         let (app, stop) = (app.clone(), stop.clone());
         tokio::spawn(async move {
-            connection(stream, app, limits, stop).await;
+            connection(stream, peer, app, limits, stop).await;
             drop(permit);
         });
     }
@@ -83,12 +112,18 @@ async fn until(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn connection(stream: TcpStream, app: Router, limits: Limits, stop: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: impl Handler,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let app = app.clone();
-        async move { Ok::<_, Infallible>(respond(app, request).await) }
+        async move { Ok::<_, Infallible>(app.handle(request, peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -116,13 +151,6 @@ async fn connection(stream: TcpStream, app: Router, limits: Limits, stop: watch:
 fn log_end(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-async fn respond(app: Router, request: Request<Incoming>) -> axum::response::Response {
-    match app.oneshot(request.map(Body::new)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
     }
 }
 

@@ -10,13 +10,14 @@ pub mod cert_id;
 pub mod request;
 pub mod respond;
 pub mod signer;
+mod simple;
 pub mod view;
 
 pub use answer::{
     Answer, AnswerClass, AnswerPolicy, CacheInfo, CacheKey, NeverIssued, NoncePolicy, Resolved, Responder,
     SignerMap,
 };
-pub use cert_id::{CertHash, IssuerIds};
+pub use cert_id::{CertHash, CertIdForm, IssuerIds};
 pub use request::{Budget, RequestView};
 pub use respond::{CertState, ErrorStatus, SingleStatus};
 pub use signer::ResponseSigner;

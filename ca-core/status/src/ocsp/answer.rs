@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use ca_domain::{KeyIdentifier, SerialNumber, Timestamp};
 use ca_ledger::Entry;
-use der::Encode;
 use x509_cert::Certificate;
 use x509_ocsp::CertId;
 
 use super::request::{self, Budget, RequestView};
 use super::respond::{self, CertState, ErrorStatus, SingleStatus};
-use super::{IssuerIds, ResponseSigner};
+use super::{CertIdForm, IssuerIds, ResponseSigner, simple};
 use crate::{Change, StatusError, StatusTable};
 
 /// How long, in seconds, a shared cache may keep an answer about a certificate
@@ -138,14 +137,14 @@ impl From<StatusError> for Answer {
 }
 
 /// Under which key a signed answer may be kept for the next such request.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct CacheKey {
     /// The issuing authority.
     pub authority: KeyIdentifier,
     /// The certificate; a [`Change`] with this authority and serial ends the answer.
     pub serial: SerialNumber,
-    /// The DER CertID: each form of asking has its own answer.
-    pub cert_id: Vec<u8>,
+    /// How it was asked for: each form has its own answer.
+    pub form: CertIdForm,
 }
 
 /// A request whose answer is known but not signed.
@@ -154,7 +153,7 @@ pub struct Resolved {
     authority: KeyIdentifier,
     singles: Vec<(CertId, CertState)>,
     /// Of the only certificate, if there is one and it was issued.
-    issued: Option<SerialNumber>,
+    issued: Option<(SerialNumber, CertIdForm)>,
     /// Whether every certificate was issued by the authority.
     all_issued: bool,
     nonce: Option<Vec<u8>>,
@@ -248,6 +247,35 @@ impl Responder {
         }
     }
 
+    /// The key under which the answer to a request is kept, if it is of the form
+    /// that nearly all clients send: one certificate of ours, no extension, no
+    /// signature. It reads such a request as [`request::parse`] and
+    /// [`Responder::resolve`] do, only faster; whether the certificate was issued
+    /// is not looked at.
+    #[must_use]
+    pub fn simple_key(&self, request: &[u8]) -> Option<CacheKey> {
+        let id = simple::parse(request)?;
+        let serial = id.serial()?;
+        let known = |issuer: &IssuerIds| Some((issuer.authority(), issuer.form_of_ref(&id)?));
+        let (authority, form) = self.issuers.iter().find_map(known)?;
+        Some(CacheKey { authority, serial, form })
+    }
+
+    /// What is to be said for a key, as if it were asked for now; none if the
+    /// certificate was not issued or the authority is not ours.
+    #[must_use]
+    pub fn resolve_key(&self, key: &CacheKey) -> Option<Resolved> {
+        let issuer = self.issuers.iter().find(|issuer| issuer.authority() == key.authority)?;
+        let status = self.table.status(&key.authority, &key.serial)?;
+        Some(Resolved {
+            authority: key.authority,
+            singles: vec![(issuer.cert_id_in(key.form, &key.serial).ok()?, status.state.into())],
+            issued: Some((key.serial, key.form)),
+            all_issued: true,
+            nonce: None,
+        })
+    }
+
     /// Looks up what a request asks for.
     ///
     /// One signer answers for one authority, so a request that names two of
@@ -265,7 +293,8 @@ impl Responder {
         let mut authority = None;
         let mut found = Vec::with_capacity(request.cert_ids.len());
         for id in request.cert_ids {
-            let issuer = self.issuers.iter().find(|issuer| issuer.matches(&id)).map(IssuerIds::authority);
+            let known = self.issuers.iter().find_map(|issuer| Some((issuer.authority(), issuer.form(&id)?)));
+            let issuer = known.map(|(authority, _)| authority);
             if issuer.is_some() && authority.is_some() && issuer != authority {
                 return Err(StatusError::NotAuthoritative);
             }
@@ -273,7 +302,8 @@ impl Responder {
             // A serial outside the range of certificates was issued by nobody.
             let serial = SerialNumber::try_from(&id.serial_number).ok();
             let status = issuer.zip(serial).and_then(|(issuer, serial)| self.table.status(&issuer, &serial));
-            found.push((id, issuer, status.and(serial), status.map(|status| status.state)));
+            let form = known.map(|(_, form)| form);
+            found.push((id, issuer, status.and(serial).zip(form), status.map(|status| status.state)));
         }
         let authority = authority.ok_or(StatusError::NotAuthoritative)?;
 
@@ -319,12 +349,8 @@ impl Resolved {
     /// could fill the memory.
     #[must_use]
     pub fn cache_key(&self) -> Option<CacheKey> {
-        match (self.singles.as_slice(), self.issued, &self.nonce) {
-            ([(id, _)], Some(serial), None) => {
-                Some(CacheKey { authority: self.authority, serial, cert_id: id.to_der().ok()? })
-            }
-            _ => None,
-        }
+        let (serial, form) = self.issued.filter(|_| self.nonce.is_none())?;
+        Some(CacheKey { authority: self.authority, serial, form })
     }
 
     /// Signs the answer. A failure becomes an error answer with its cause.

@@ -12,6 +12,7 @@ use spki::AlgorithmIdentifierOwned;
 use x509_cert::Certificate;
 use x509_ocsp::CertId;
 
+use super::simple::{CertIdRef, null_parameters};
 use crate::StatusError;
 
 /// The hash of a CertID. RFC 5019 clients use SHA-1, RFC 9919 ones SHA-256.
@@ -30,6 +31,30 @@ impl CertHash {
             Self::Sha256 => ID_SHA_256,
         }
     }
+
+    fn of_oid(oid: ObjectIdentifier) -> Option<Self> {
+        [Self::Sha1, Self::Sha256].into_iter().find(|hash| hash.oid() == oid)
+    }
+}
+
+/// In which of its forms a CertID was written. Form, issuer and serial make one
+/// DER encoding, which the answer repeats.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct CertIdForm {
+    /// The hash of the issuer's name and key.
+    pub hash: CertHash,
+    /// Whether the parameters of the hash algorithm are NULL; else they are absent.
+    pub null_parameters: bool,
+}
+
+impl CertIdForm {
+    /// All forms.
+    pub const ALL: [Self; 4] = [
+        Self { hash: CertHash::Sha1, null_parameters: true },
+        Self { hash: CertHash::Sha1, null_parameters: false },
+        Self { hash: CertHash::Sha256, null_parameters: true },
+        Self { hash: CertHash::Sha256, null_parameters: false },
+    ];
 }
 
 /// The hashes of an issuer's name and key, as CertIDs carry them (RFC 6960,
@@ -72,17 +97,41 @@ impl IssuerIds {
         }
     }
 
-    /// Whether a CertID names this issuer. The parameters of its hash algorithm
-    /// may be NULL or absent; both are in use.
+    /// The form of a CertID, if it names this issuer. The parameters of its hash
+    /// algorithm may be NULL or absent; both are in use.
+    #[must_use]
+    pub fn form(&self, id: &CertId) -> Option<CertIdForm> {
+        let algorithm = &id.hash_algorithm;
+        let null_parameters = null_parameters(algorithm.parameters.as_ref().map(AnyRef::from))?;
+        let hash = CertHash::of_oid(algorithm.oid)?;
+        let named = (id.issuer_name_hash.as_bytes(), id.issuer_key_hash.as_bytes());
+        (self.hashes(hash) == named).then_some(CertIdForm { hash, null_parameters })
+    }
+
+    /// The same for a CertID that is still in its request.
+    pub(super) fn form_of_ref(&self, id: &CertIdRef<'_>) -> Option<CertIdForm> {
+        let null_parameters = null_parameters(id.hash_algorithm.parameters)?;
+        let hash = CertHash::of_oid(id.hash_algorithm.oid)?;
+        let named = (id.issuer_name_hash.as_bytes(), id.issuer_key_hash.as_bytes());
+        (self.hashes(hash) == named).then_some(CertIdForm { hash, null_parameters })
+    }
+
+    /// Whether a CertID names this issuer.
     #[must_use]
     pub fn matches(&self, id: &CertId) -> bool {
-        let algorithm = &id.hash_algorithm;
-        let plain = algorithm.parameters.as_ref().is_none_or(|any| any.is_null());
-        let hash = [CertHash::Sha1, CertHash::Sha256].into_iter().find(|hash| hash.oid() == algorithm.oid);
-        plain
-            && hash.is_some_and(|hash| {
-                self.hashes(hash) == (id.issuer_name_hash.as_bytes(), id.issuer_key_hash.as_bytes())
-            })
+        self.form(id).is_some()
+    }
+
+    /// The CertID of a certificate of this issuer in one of its forms.
+    ///
+    /// # Errors
+    /// None for values of these types; the encoder's signature asks for it.
+    pub fn cert_id_in(&self, form: CertIdForm, serial: &SerialNumber) -> Result<CertId, StatusError> {
+        let mut id = self.cert_id(form.hash, serial)?;
+        if !form.null_parameters {
+            id.hash_algorithm.parameters = None;
+        }
+        Ok(id)
     }
 
     /// The CertID of a certificate of this issuer, its hash parameters NULL as

@@ -1,14 +1,16 @@
 //! OCSP responses: building and signing them, and the constant error answers.
 
 use ca_domain::{ReasonCode, RevocationState, Timestamp};
-use const_oid::db::rfc6960::{ID_PKIX_OCSP_EXTENDED_REVOKE, ID_PKIX_OCSP_NONCE};
-use der::Encode;
-use der::asn1::{BitString, Null, OctetString};
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc6960::{ID_PKIX_OCSP_BASIC, ID_PKIX_OCSP_EXTENDED_REVOKE, ID_PKIX_OCSP_NONCE};
+use der::asn1::{AnyRef, BitStringRef, Null, OctetString, OctetStringRef};
+use der::{Decode, Encode, Sequence, Tag};
+use spki::AlgorithmIdentifierOwned;
 use x509_cert::ext::Extension;
 use x509_ocsp::ext::Nonce;
 use x509_ocsp::{
-    BasicOcspResponse, CertId, CertStatus, OcspGeneralizedTime, OcspResponse, ResponderId, ResponseData,
-    RevokedInfo, SingleResponse, Version,
+    CertId, CertStatus, OcspGeneralizedTime, OcspResponseStatus, ResponderId, ResponseData, RevokedInfo,
+    SingleResponse, Version,
 };
 
 use super::ResponseSigner;
@@ -168,6 +170,31 @@ pub fn response_data(
     })
 }
 
+/// BasicOCSPResponse (RFC 6960, section 4.2.1), its parts encoded already.
+#[derive(Sequence)]
+struct BasicRef<'a> {
+    tbs_response_data: AnyRef<'a>,
+    signature_algorithm: AlgorithmIdentifierOwned,
+    signature: BitStringRef<'a>,
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT")]
+    certs: Option<AnyRef<'a>>,
+}
+
+/// ResponseBytes.
+#[derive(Sequence)]
+struct ResponseBytesRef<'a> {
+    response_type: ObjectIdentifier,
+    response: OctetStringRef<'a>,
+}
+
+/// OCSPResponse.
+#[derive(Sequence)]
+struct ResponseRef<'a> {
+    response_status: OcspResponseStatus,
+    #[asn1(context_specific = "0", optional = "true", tag_mode = "EXPLICIT")]
+    response_bytes: Option<ResponseBytesRef<'a>>,
+}
+
 /// Builds and signs a DER OCSPResponse with these answers. A delegated signer's
 /// certificate is embedded.
 ///
@@ -179,13 +206,18 @@ pub fn build(
     produced_at: Timestamp,
     nonce: Option<&[u8]>,
 ) -> Result<Vec<u8>, StatusError> {
-    let tbs_response_data = response_data(singles, signer, produced_at, nonce)?;
-    let signature = signer.key().sign(&tbs_response_data.to_der()?)?;
-    let basic = BasicOcspResponse {
-        tbs_response_data,
+    let tbs = response_data(singles, signer, produced_at, nonce)?.to_der()?;
+    let signature = signer.key().sign(&tbs)?;
+    let basic = BasicRef {
+        // What was signed is what is sent: it is not encoded a second time.
+        tbs_response_data: AnyRef::from_der(&tbs)?,
         signature_algorithm: signer.key().signature_algorithm().identifier(),
-        signature: BitString::from_bytes(&signature)?,
-        certs: signer.delegate().map(|certificate| vec![certificate.clone()]),
-    };
-    Ok(OcspResponse::successful(basic)?.to_der()?)
+        signature: BitStringRef::from_bytes(&signature)?,
+        certs: signer.delegate_der().map(|der| AnyRef::new(Tag::Sequence, der)).transpose()?,
+    }
+    .to_der()?;
+    let response =
+        ResponseBytesRef { response_type: ID_PKIX_OCSP_BASIC, response: OctetStringRef::new(&basic)? };
+    let response_status = OcspResponseStatus::Successful;
+    Ok(ResponseRef { response_status, response_bytes: Some(response) }.to_der()?)
 }

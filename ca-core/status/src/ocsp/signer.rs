@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ca_domain::{KeyIdentifier, Timestamp};
+use ca_domain::{KeyAlgorithm, KeyIdentifier, Timestamp};
 use ca_signing::SigningKey;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_KP_OCSP_SIGNING};
@@ -24,6 +24,8 @@ pub struct ResponseSigner {
     key_hash: KeyIdentifier,
     authority: KeyIdentifier,
     delegate: Option<Certificate>,
+    /// The same in DER: it goes into every answer.
+    delegate_der: Option<Vec<u8>>,
     not_before: Timestamp,
     not_after: Timestamp,
 }
@@ -60,6 +62,7 @@ impl ResponseSigner {
             key,
             authority,
             delegate: (!itself).then(|| certificate.clone()),
+            delegate_der: (!itself).then(|| certificate.to_der()).transpose()?,
             not_before: tbs.validity.not_before.into(),
             not_after: end(certificate).min(end(issuer)),
         })
@@ -87,6 +90,19 @@ impl ResponseSigner {
     #[must_use]
     pub const fn delegate(&self) -> Option<&Certificate> {
         self.delegate.as_ref()
+    }
+
+    /// The delegate's certificate in DER.
+    #[must_use]
+    pub fn delegate_der(&self) -> Option<&[u8]> {
+        self.delegate_der.as_deref()
+    }
+
+    /// Whether a signature takes some ten microseconds, no longer than handing
+    /// the work to another thread; RSA and larger curves take many times that.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        matches!(self.key.key_algorithm(), KeyAlgorithm::Ed25519 | KeyAlgorithm::P256)
     }
 
     /// The first second of the signer's certificate.

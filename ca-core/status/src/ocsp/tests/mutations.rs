@@ -69,3 +69,32 @@ fn hostile_shapes_are_malformed() {
         assert_eq!(answer.der, [0x30, 0x03, 0x0a, 0x01, 0x01], "{} bytes", bytes.len());
     }
 }
+
+/// The quick reading of simple requests never differs from the full one.
+#[test]
+fn what_is_read_quickly_reads_the_same() {
+    let site = Site::new(KeyAlgorithm::P256);
+    let seeds = CertIdForm::ALL
+        .map(|form| request::build(&[site.ids.cert_id_in(form, &serial(5)).unwrap()], None).unwrap());
+    let mut dice = Dice(0x5851_f42d_4c95_7f2d);
+    let mut quick = 0;
+    for round in 0..MUTATIONS {
+        let mut bytes = seeds[round as usize % seeds.len()].clone();
+        if round >= 4 {
+            dice.mutate(&mut bytes);
+        }
+        let Some(key) = site.responder.simple_key(&bytes) else { continue };
+        let view = request::parse(&bytes, &Budget::default()).unwrap();
+        assert!(!view.signed && view.nonce.is_none(), "{bytes:02x?}");
+        let [id] = view.cert_ids.as_slice() else { panic!("several certificates: {bytes:02x?}") };
+        assert_eq!(*id, site.ids.cert_id_in(key.form, &key.serial).unwrap());
+        let resolved = site.responder.resolve(view, &site.policy).unwrap();
+        assert_eq!(resolved.authority(), key.authority);
+        match site.responder.resolve_key(&key) {
+            Some(same) => assert_eq!((resolved.cache_key(), resolved.class()), (Some(key), same.class())),
+            None => assert_eq!(resolved.cache_key(), None),
+        }
+        quick += 1;
+    }
+    assert!(quick > 4, "only the unchanged requests were read: {quick}");
+}
