@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-const SHARDS: usize = 16;
+/// Parts with a lock of their own.
+pub const PARTS: usize = 64;
 
 /// A map of bounded size that forgets what was not asked for lately.
 ///
-/// Each shard has two generations: new and used values are in the young one;
+/// Each part has two generations: new and used values are in the young one;
 /// when that is full it becomes the old one, and the old one is dropped.
 #[derive(Debug)]
 pub struct Cache<K, V> {
-    shards: Vec<Mutex<Generations<K, V>>>,
+    parts: Vec<Mutex<Generations<K, V>>>,
     hasher: RandomState,
-    /// Values in one generation of a shard.
+    /// Values in one generation of a part.
     limit: usize,
 }
 
@@ -28,57 +29,62 @@ impl<K: Eq + Hash, V> Cache<K, V> {
     /// A cache of about `capacity` values; none are kept with zero.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let shard = || Mutex::new(Generations { young: HashMap::new(), old: HashMap::new() });
+        let part = || Mutex::new(Generations { young: HashMap::new(), old: HashMap::new() });
         Self {
-            shards: (0..SHARDS).map(|_| shard()).collect(),
+            parts: (0..PARTS).map(|_| part()).collect(),
             hasher: RandomState::new(),
-            limit: capacity.div_ceil(2 * SHARDS),
+            limit: capacity.div_ceil(2 * PARTS),
         }
     }
 
     /// The value of `key`.
     pub fn find(&self, key: &K) -> Option<Arc<V>> {
-        let mut shard = self.shard(key)?;
-        if let Some(value) = shard.young.get(key) {
+        let mut part = self.part(key)?;
+        if let Some(value) = part.young.get(key) {
             return Some(value.clone());
         }
-        let (key, value) = shard.old.remove_entry(key)?;
-        self.put(&mut shard, key, value.clone());
+        let (key, value) = part.old.remove_entry(key)?;
+        self.put(&mut part, key, value.clone());
         Some(value)
+    }
+
+    /// Whether it has a value of `key`; does not count as use.
+    pub fn holds(&self, key: &K) -> bool {
+        self.part(key).is_some_and(|part| part.young.contains_key(key) || part.old.contains_key(key))
     }
 
     /// Keeps `value` under `key`, in place of what was there.
     pub fn insert(&self, key: K, value: Arc<V>) {
-        if let Some(mut shard) = self.shard(&key) {
-            shard.old.remove(&key);
-            self.put(&mut shard, key, value);
+        if let Some(mut part) = self.part(&key) {
+            part.old.remove(&key);
+            self.put(&mut part, key, value);
         }
     }
 
-    fn put(&self, shard: &mut Generations<K, V>, key: K, value: Arc<V>) {
+    fn put(&self, part: &mut Generations<K, V>, key: K, value: Arc<V>) {
         if self.limit == 0 {
             return;
         }
-        if shard.young.len() >= self.limit && !shard.young.contains_key(&key) {
-            shard.old = std::mem::take(&mut shard.young);
+        if part.young.len() >= self.limit && !part.young.contains_key(&key) {
+            part.old = std::mem::take(&mut part.young);
         }
-        shard.young.insert(key, value);
+        part.young.insert(key, value);
     }
 
-    fn shard(&self, key: &K) -> Option<MutexGuard<'_, Generations<K, V>>> {
+    fn part(&self, key: &K) -> Option<MutexGuard<'_, Generations<K, V>>> {
         let hash = usize::try_from(self.hasher.hash_one(key) >> 48).unwrap_or_default();
-        let shard = self.shards.get(hash % SHARDS)?;
-        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+        let part = self.parts.get(hash % PARTS)?;
+        Some(part.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How many values it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        let count = |shard: &Mutex<Generations<K, V>>| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.young.len() + shard.old.len()
+        let count = |part: &Mutex<Generations<K, V>>| {
+            let part = part.lock().unwrap_or_else(PoisonError::into_inner);
+            part.young.len() + part.old.len()
         };
-        self.shards.iter().map(count).sum()
+        self.parts.iter().map(count).sum()
     }
 
     /// Whether it holds none.
@@ -88,33 +94,45 @@ impl<K: Eq + Hash, V> Cache<K, V> {
     }
 }
 
+impl<K: Copy + Eq + Hash, V> Cache<K, V> {
+    /// The keys in one of the [`PARTS`] whose value is `wanted`, which is also
+    /// told a hash of the key; and how many there are in this part.
+    pub fn keys(&self, part: usize, wanted: impl Fn(&K, &V, u64) -> bool) -> (Vec<K>, usize) {
+        let Some(part) = self.parts.get(part) else { return (Vec::new(), 0) };
+        let part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = part.young.iter().chain(&part.old);
+        let wanted = all.filter(|(key, value)| wanted(key, value, self.hasher.hash_one(key)));
+        (wanted.map(|(key, _)| *key).collect(), part.young.len() + part.old.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bounded_and_keeps_what_is_used() {
-        let cache = Cache::new(320);
+        let cache = Cache::new(1_280);
         cache.insert(u32::MAX, Arc::new(1));
         for key in 0..10_000 {
             cache.insert(key, Arc::new(key));
             assert!(cache.find(&u32::MAX).is_some(), "lost after {key}");
         }
-        assert!(cache.len() <= 320, "{}", cache.len());
+        assert!(cache.len() <= 1_280, "{}", cache.len());
         assert!(cache.find(&9_999).is_some());
         assert!(cache.find(&0).is_none());
     }
 
     #[test]
     fn replaces_also_what_grew_old() {
-        let cache = Cache::new(32);
+        let cache = Cache::new(128);
         cache.insert(0, Arc::new("first"));
         for key in 1..500 {
             cache.insert(key, Arc::new("filler"));
             cache.insert(0, Arc::new("second"));
             assert_eq!(cache.find(&0).as_deref(), Some(&"second"));
         }
-        assert!(cache.len() <= 32);
+        assert!(cache.len() <= 128);
     }
 
     #[test]

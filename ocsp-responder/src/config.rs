@@ -35,6 +35,8 @@ struct ConfigFile {
     cache_entries: usize,
     #[serde(default = "default_connections")]
     max_connections: usize,
+    #[serde(default = "default_signatures")]
+    signatures_per_source: u32,
 }
 
 fn default_checkpoint_age() -> Span {
@@ -57,6 +59,9 @@ fn default_cache() -> usize {
 }
 fn default_connections() -> usize {
     1024
+}
+fn default_signatures() -> u32 {
+    100
 }
 
 /// One authority that the responder answers for.
@@ -128,6 +133,9 @@ pub struct Config {
     pub cache_entries: usize,
     /// Connections at once.
     pub max_connections: usize,
+    /// Answers a second that are signed for one source alone, because of a nonce,
+    /// several certificates or one never issued; 0 for any number.
+    pub signatures_per_source: u32,
 }
 
 impl Config {
@@ -180,6 +188,7 @@ impl Config {
             max_request_bytes: file.max_request_bytes,
             cache_entries: file.cache_entries,
             max_connections: file.max_connections,
+            signatures_per_source: file.signatures_per_source,
         })
     }
 }

@@ -1,119 +1,142 @@
 //! OCSP over HTTP (RFC 6960, appendix A; RFC 5019, sections 5 and 6).
+//!
+//! Requests are answered on hyper's own types: for an answer from memory, a
+//! router and its boxed bodies cost more than the answer. What is no OCSP goes to
+//! the router.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use ca_domain::Timestamp;
-use ca_service::Clock;
 use ca_service::conditional::{http_date, is_unchanged};
-use ca_status::ocsp::{AnswerClass, CacheInfo, ErrorStatus};
+use ca_service::{Clock, Handler};
+use ca_status::ocsp::{AnswerClass, ErrorStatus};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
 
-use crate::answer::{Desk, Keeping, Reply};
+use crate::answer::{Asker, Desk, Reply};
 use crate::intake::{self, Unusable};
+use crate::kept::Signed;
 use crate::metrics::{self, Outcome, Source};
 
 /// A request body that does not arrive in this time is not waited for.
 const BODY_TIME: Duration = Duration::from_secs(10);
 const RESPONSE_TYPE: HeaderValue = HeaderValue::from_static("application/ocsp-response");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// What the handler needs. A new configuration puts another in its place.
-#[derive(Clone)]
+/// A response of the shell or of the router beside it.
+type Answered = Response<Either<Full<Bytes>, Body>>;
+
+/// What requests are answered by. A new configuration puts another in its place.
 pub struct Shell {
     /// Answers requests.
     pub desk: Arc<Desk>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// The path under which requests come; empty for the root.
-    pub path: Arc<str>,
+    pub path: Box<str>,
     /// The longest request, in DER bytes.
     pub max_request_bytes: usize,
     /// How long HTTP caches may keep an answer, in seconds.
     pub max_http_age: u64,
 }
 
-/// Every path that is no other route's is an OCSP request: base64 has slashes.
-pub fn routes(shell: Arc<ArcSwap<Shell>>) -> Router {
-    Router::new().fallback(handle).with_state(shell)
+/// The paths that are no requests. The base64 of a request begins with M.
+const ROUTED: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Takes requests to the shell that is there when they come.
+#[derive(Clone)]
+pub struct Front {
+    current: Arc<ArcSwap<Shell>>,
+    router: Router,
 }
 
-async fn handle(State(current): State<Arc<ArcSwap<Shell>>>, request: Request) -> Response {
-    // One request is answered by one configuration.
-    let shell = current.load_full();
-    let (method, headers) = (request.method().clone(), request.headers().clone());
-    let form = match method {
-        Method::GET | Method::HEAD => metrics::Method::Get,
-        Method::POST => metrics::Method::Post,
-        _ => metrics::Method::Other,
-    };
-    let der = match method {
-        // HEAD is GET without the body, which the server leaves out.
-        Method::GET | Method::HEAD => from_get(&request, &shell),
-        Method::POST => from_post(request, &shell).await,
-        _ => Err(Refusal::Status(StatusCode::METHOD_NOT_ALLOWED)),
-    };
-    // How long a client takes to send its request says nothing about us.
-    let begun = Instant::now();
-    let (outcome, response) = match der {
-        Ok(der) => {
-            let reply = shell.desk.answer(&der, &*shell.clock).await;
-            (reply.outcome(), respond(reply, &headers, shell.clock.now(), shell.max_http_age))
+impl Front {
+    /// Answers by `current`, and with `router` what is asked of the daemon itself.
+    #[must_use]
+    pub const fn new(current: Arc<ArcSwap<Shell>>, router: Router) -> Self {
+        Self { current, router }
+    }
+}
+
+impl Handler for Front {
+    type Body = Either<Full<Bytes>, Body>;
+
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Answered {
+        if ROUTED.contains(&request.uri().path()) {
+            return Handler::handle(&self.router, request, peer).await.map(Either::Right);
         }
-        Err(refusal) => (refusal.outcome(), refusal.into_response()),
-    };
-    shell.desk.recorder().record(form, outcome, begun.elapsed());
-    response
+        // One request is answered by one configuration.
+        let shell = self.current.load_full();
+        let (head, body) = request.into_parts();
+        let form = match head.method {
+            Method::GET | Method::HEAD => metrics::Method::Get,
+            Method::POST => metrics::Method::Post,
+            _ => metrics::Method::Other,
+        };
+        let der = match form {
+            // HEAD is GET without the body, which the server leaves out.
+            metrics::Method::Get => shell.read_get(&head.uri),
+            metrics::Method::Post => shell.read_post(&head, body).await,
+            metrics::Method::Other => Err(Refusal::Status(StatusCode::METHOD_NOT_ALLOWED)),
+        };
+        // How long a client takes to send its request says nothing about us.
+        let begun = Instant::now();
+        let (outcome, response) = match der {
+            Ok(der) => {
+                let asker = Asker { address: peer.ip(), now: shell.clock.now(), instant: begun };
+                let reply = shell.desk.answer(&der, asker).await;
+                (reply.outcome(), respond(&reply, &head.headers, asker.now, shell.max_http_age))
+            }
+            Err(refusal) => (refusal.outcome(), refusal.response()),
+        };
+        shell.desk.recorder().record(form, outcome, begun.elapsed());
+        response.map(Either::Left)
+    }
 }
 
-fn from_get(request: &Request, shell: &Shell) -> Result<Vec<u8>, Refusal> {
-    if request.uri().query().is_some() {
-        return Err(Refusal::Malformed);
-    }
-    intake::from_path(request.uri().path(), &shell.path, shell.max_request_bytes).map_err(Refusal::from)
-}
-
-async fn from_post(request: Request, shell: &Shell) -> Result<Vec<u8>, Refusal> {
-    check_post(&request, shell)?;
-    let body = axum::body::to_bytes(request.into_body(), shell.max_request_bytes);
-    match tokio::time::timeout(BODY_TIME, body).await {
-        Ok(Ok(body)) if body.is_empty() => Err(Refusal::Malformed),
-        Ok(Ok(body)) => Ok(body.to_vec()),
-        Ok(Err(error)) if is_length_limit(&error) => Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE)),
-        Ok(Err(_)) => Err(Refusal::Status(StatusCode::BAD_REQUEST)),
-        Err(_) => Err(Refusal::Status(StatusCode::REQUEST_TIMEOUT)),
-    }
-}
-
-/// Refuses what need not be read.
-fn check_post(request: &Request, shell: &Shell) -> Result<(), Refusal> {
-    if !request.uri().path().starts_with(&*shell.path) {
-        return Err(Refusal::Status(StatusCode::NOT_FOUND));
-    }
-    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
-    if !intake::is_request_type(text(header::CONTENT_TYPE)) {
-        return Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-    }
-    let length = text(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
-    if length.is_some_and(|length| length > shell.max_request_bytes as u64) {
-        return Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE));
-    }
-    Ok(())
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string() == "length limit exceeded" {
-            return true;
+impl Shell {
+    fn read_get(&self, uri: &axum::http::Uri) -> Result<Bytes, Refusal> {
+        if uri.query().is_some() {
+            return Err(Refusal::Malformed);
         }
-        cause = error.source();
+        Ok(intake::from_path(uri.path(), &self.path, self.max_request_bytes)?.into())
     }
-    false
+
+    async fn read_post(&self, head: &axum::http::request::Parts, body: Incoming) -> Result<Bytes, Refusal> {
+        self.check_post(head)?;
+        let body = Limited::new(body, self.max_request_bytes).collect();
+        match tokio::time::timeout(BODY_TIME, body).await {
+            Ok(Ok(body)) => Some(body.to_bytes()).filter(|body| !body.is_empty()).ok_or(Refusal::Malformed),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            Ok(Err(_)) => Err(Refusal::Status(StatusCode::BAD_REQUEST)),
+            Err(_) => Err(Refusal::Status(StatusCode::REQUEST_TIMEOUT)),
+        }
+    }
+
+    /// Refuses what need not be read.
+    fn check_post(&self, head: &axum::http::request::Parts) -> Result<(), Refusal> {
+        if !head.uri.path().starts_with(&*self.path) {
+            return Err(Refusal::Status(StatusCode::NOT_FOUND));
+        }
+        let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+        if !intake::is_request_type(text(header::CONTENT_TYPE)) {
+            return Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let length = text(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.max_request_bytes as u64) {
+            return Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        Ok(())
+    }
 }
 
 /// Why a request does not come before the desk.
@@ -136,6 +159,20 @@ impl Refusal {
             Self::Status(status) => Outcome::Refused(status.as_u16()),
         }
     }
+
+    fn response(self) -> Response<Full<Bytes>> {
+        let status = match self {
+            Self::Malformed => return error(ErrorStatus::MalformedRequest),
+            Self::Status(status) => status,
+        };
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+        }
+        response
+    }
 }
 
 impl From<Unusable> for Refusal {
@@ -147,62 +184,52 @@ impl From<Unusable> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let status = match self {
-            Self::Malformed => return respond(Reply::malformed(), &HeaderMap::new(), Timestamp::EPOCH, 0),
-            Self::Status(status) => status,
-        };
-        let mut response = (status, [(header::CACHE_CONTROL, "no-cache")]).into_response();
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
-        }
-        response
-    }
-}
-
 /// The HTTP form of a reply (RFC 5019, section 6.2).
-fn respond(reply: Reply, request: &HeaderMap, now: Timestamp, max_http_age: u64) -> Response {
-    // Clients read an OCSP error only from a 200; a request that is none gets 400.
-    let status = match reply.class {
-        AnswerClass::Error(ErrorStatus::MalformedRequest) => StatusCode::BAD_REQUEST,
-        _ => StatusCode::OK,
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, RESPONSE_TYPE);
-    match reply.keeping {
-        Keeping::Never => {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-        Keeping::Recheck => {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        }
-        Keeping::Shared { info, tag } => {
-            insert(&mut headers, header::ETAG, &tag);
-            shared_headers(&mut headers, info, now, max_http_age);
-            if is_unchanged(request, &tag, info.this_update) {
-                headers.remove(header::CONTENT_TYPE);
-                return (StatusCode::NOT_MODIFIED, headers, Body::empty()).into_response();
-            }
-        }
+fn respond(reply: &Reply, request: &HeaderMap, now: Timestamp, max_http_age: u64) -> Response<Full<Bytes>> {
+    match reply {
+        Reply::Shared { signed, .. } => shared(signed, request, now, max_http_age),
+        Reply::Own { body, .. } => message(body.clone(), NO_STORE),
+        Reply::Error(status) => error(*status),
     }
-    (status, headers, Body::from(reply.body)).into_response()
 }
 
-fn shared_headers(headers: &mut HeaderMap, info: CacheInfo, now: Timestamp, max_http_age: u64) {
+/// An unsigned error. Clients read one only from a 200; a request that is none gets 400.
+fn error(status: ErrorStatus) -> Response<Full<Bytes>> {
+    let mut response = message(Bytes::from_static(status.der()), NO_CACHE);
+    if status == ErrorStatus::MalformedRequest {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+    }
+    response
+}
+
+fn message(body: Bytes, cache_control: HeaderValue) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, RESPONSE_TYPE);
+    headers.insert(header::CACHE_CONTROL, cache_control);
+    response
+}
+
+fn shared(signed: &Signed, request: &HeaderMap, now: Timestamp, max_http_age: u64) -> Response<Full<Bytes>> {
+    let info = &signed.info;
     let age = max_http_age.min(info.max_age).min(info.next_update.seconds_since(now));
+    let control = format!("max-age={age}, public, no-transform, must-revalidate");
+    let mut response = message(signed.body.clone(), HeaderValue::try_from(control).unwrap_or(NO_CACHE));
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, signed.tag.clone());
+    headers.insert(header::LAST_MODIFIED, signed.modified.clone());
     // A serial never seen may be issued any moment: no cache keeps that for a day.
     let whole = info.next_update.seconds_since(info.this_update);
-    let expires = if info.max_age < whole { now.saturating_add(age) } else { info.next_update };
-    insert(headers, header::LAST_MODIFIED, &http_date(info.this_update));
-    insert(headers, header::EXPIRES, &http_date(expires));
-    let control = format!("max-age={age}, public, no-transform, must-revalidate");
-    insert(headers, header::CACHE_CONTROL, &control);
-}
-
-fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
-    // All our values are ASCII.
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
+    let expires = if info.max_age < whole {
+        HeaderValue::try_from(http_date(now.saturating_add(age))).unwrap_or(signed.modified.clone())
+    } else {
+        signed.expires.clone()
+    };
+    headers.insert(header::EXPIRES, expires);
+    if is_unchanged(request, signed.tag.to_str().unwrap_or_default(), info.this_update) {
+        headers.remove(header::CONTENT_TYPE);
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Full::default();
     }
+    response
 }

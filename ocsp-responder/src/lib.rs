@@ -11,7 +11,10 @@ pub mod cache;
 pub mod config;
 pub mod http;
 pub mod intake;
+pub mod kept;
 pub mod metrics;
+pub mod rate;
+pub mod renew;
 pub mod setup;
 pub mod signer;
 
@@ -19,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
+use ca_service::follow::Applied;
 use ca_service::{
     Alarms, Clock, FileWatch, LedgerFollower, LedgerSource, Limits, Metrics, Reload, Running, ServiceError,
     Trust, Wake, Worker,
@@ -27,6 +30,7 @@ use ca_service::{
 use ca_status::ocsp::Responder;
 
 use config::Config;
+use http::Front;
 use setup::Setup;
 
 /// The signers' files are looked at this often even without file events.
@@ -69,10 +73,11 @@ impl Daemon {
     }
 
     /// The HTTP interface.
-    pub fn router(&self) -> Router {
+    #[must_use]
+    pub fn front(&self) -> Front {
         let (view, clock) = (self.setup.view().clone(), self.clock.clone());
         let health = self.alarms.routes(move || view.trust(clock.now()) == Trust::Current);
-        health.merge(http::routes(self.setup.shell.clone()))
+        Front::new(self.setup.shell.clone(), health)
     }
 
     /// Serves at `address` and follows the ledger and the signers from now on.
@@ -80,11 +85,12 @@ impl Daemon {
     /// # Errors
     /// The address is taken, or a thread cannot be started.
     pub fn start(self, address: SocketAddr) -> Result<Running, ServiceError> {
-        let app = self.router();
+        let app = self.front();
         let config = self.setup.config().clone();
         // Enough for the longest GET, every octet of it percent-encoded.
         let head_bytes = config.max_request_bytes * 4 + 16 * 1024;
         let limits = Limits { connections: config.max_connections, head_bytes, ..Limits::default() };
+        let (shell, now) = (self.setup.shell.clone(), self.clock.clone());
         let (bell, setup, clock) = (self.setup.bell.clone(), self.setup, self.clock);
         let signers = Worker::spawn("signers", bell.clone(), move || {
             let keeper = || setup.keeper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +106,9 @@ impl Daemon {
                 keeper().tick(clock.now());
             }
         })?;
-        let workers = vec![self.follower.spawn(|_| {}, |_| {})?, signers];
+        let renewal = renew::spawn(shell.clone(), now.clone())?;
+        let replace = move |changes: &[Applied]| shell.load().desk.replace(changes, now.now());
+        let workers = vec![self.follower.spawn(replace, |_| {})?, signers, renewal];
         let running = Running::start(address, app, limits, workers)?.with_reload(self.reload);
         match config.metrics_listen {
             Some(address) => running.with_metrics(address, self.metrics.routes()),

@@ -11,10 +11,13 @@ use crate::answer::Desk;
 use crate::config::{Config, NeverIssuedRule, NonceRule};
 use crate::http::Shell;
 use crate::metrics::{self, Meters};
+use crate::rate::RateLimit;
 use crate::signer::{NO_SIGNER, SignerKeeper, SignerSet};
 
 /// Topics of the signers' alarms begin so.
 const SIGNER_TOPICS: &str = "signer ";
+/// A source may have the answers of so many seconds signed at once.
+const BURST_SECONDS: u32 = 4;
 
 /// The part of a responder that the configuration makes, and can make anew.
 /// What is known of the ledger stays.
@@ -53,7 +56,7 @@ impl Setup {
         keeper.tick(clock.now());
         let counting = (meters.clone(), meters.recorder(&metrics::names(&authorities)));
         let (entries, policy) = (config.cache_entries, policy(&config));
-        let desk = Desk::new(view.clone(), set, policy, entries, alarms.clone(), counting);
+        let desk = Desk::new(view.clone(), set, policy, entries, rate(&config), alarms.clone(), counting);
         let shell = Arc::new(ArcSwap::from_pointee(shell(&config, desk, &clock)));
         metrics.observe_ledger(&view, &clock)?;
         metrics::observe(metrics, &shell)?;
@@ -92,7 +95,7 @@ impl Setup {
         let keeps = same
             && (config.cache_entries, config.response_validity) == (old.cache_entries, old.response_validity);
         if keeps {
-            self.shell.store(Arc::new(shell(&config, desk.with_policy(policy), &self.clock)));
+            self.shell.store(Arc::new(shell(&config, desk.with_policy(policy, rate(&config)), &self.clock)));
         } else {
             // Nobody may be answered for without a signer: those that go are
             // known until the new signers are in use, those that come from now on.
@@ -106,7 +109,8 @@ impl Setup {
             self.bell.ring();
             let counting = (self.meters.clone(), self.meters.recorder(&metrics::names(&authorities)));
             let (view, alarms) = (self.view.clone(), self.alarms.clone());
-            let desk = Desk::new(view, set, policy, config.cache_entries, alarms, counting);
+            let (entries, rate) = (config.cache_entries, rate(&config));
+            let desk = Desk::new(view, set, policy, entries, rate, alarms, counting);
             self.shell.store(Arc::new(shell(&config, desk, &self.clock)));
             answer_for(&self.view, &config, authorities.iter())?;
         }
@@ -169,6 +173,11 @@ fn policy(config: &Config) -> AnswerPolicy {
         },
         budget: Budget { max_bytes: config.max_request_bytes, ..Budget::default() },
     }
+}
+
+fn rate(config: &Config) -> Option<RateLimit> {
+    let rate = config.signatures_per_source;
+    RateLimit::new(rate, rate.saturating_mul(BURST_SECONDS))
 }
 
 fn shell(config: &Config, desk: Desk, clock: &Arc<dyn Clock>) -> Shell {

@@ -1,0 +1,131 @@
+//! A signed answer, with all that HTTP says about it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use ca_domain::{RevocationState, Timestamp};
+use ca_service::conditional::{entity_tag, http_date};
+use ca_status::ocsp::{AnswerClass, CacheInfo, ResponseSigner};
+
+const EIGHT_HOURS: u64 = 8 * 3_600;
+const FOUR_DAYS: u64 = 4 * 86_400;
+
+/// A signed answer that others may be given, too.
+#[derive(Debug)]
+pub struct Signed {
+    /// The DER OCSPResponse.
+    pub body: Bytes,
+    /// Its kind.
+    pub class: AnswerClass,
+    /// Its times.
+    pub info: CacheInfo,
+    /// Its entity tag.
+    pub tag: HeaderValue,
+    /// Last-Modified: thisUpdate.
+    pub modified: HeaderValue,
+    /// Expires: nextUpdate.
+    pub expires: HeaderValue,
+    /// The index of its authority in the recorder.
+    pub authority: Option<usize>,
+    signer: Arc<ResponseSigner>,
+    /// The state that it tells; none for an answer that is not kept.
+    state: Option<RevocationState>,
+    renew_at: Timestamp,
+    asked_for: AtomicBool,
+}
+
+/// What an answer is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The DER OCSPResponse.
+    pub der: Vec<u8>,
+    /// Its kind.
+    pub class: AnswerClass,
+    /// Its times.
+    pub info: CacheInfo,
+    /// The index of its authority in the recorder.
+    pub authority: Option<usize>,
+    /// Who signed it.
+    pub signer: Arc<ResponseSigner>,
+    /// The state that it tells; none for an answer that is not kept.
+    pub state: Option<RevocationState>,
+}
+
+impl Signed {
+    /// The answer made of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { der, class, info, authority, signer, state } = parts;
+        Self {
+            tag: ascii(&entity_tag(&der)),
+            modified: ascii(&http_date(info.this_update)),
+            expires: ascii(&http_date(info.next_update)),
+            body: Bytes::from(der),
+            renew_at: renew_at(info.this_update, info.next_update),
+            asked_for: AtomicBool::new(false),
+            class,
+            info,
+            authority,
+            signer,
+            state,
+        }
+    }
+
+    /// Whether it is still the right answer: the certificate's state, the
+    /// signer and the time are as they were signed.
+    #[must_use]
+    pub fn serves(&self, state: RevocationState, signer: &Arc<ResponseSigner>, now: Timestamp) -> bool {
+        let right = self.state == Some(state)
+            && Arc::ptr_eq(&self.signer, signer)
+            && (self.info.this_update..self.renew_at).contains(&now);
+        if right && !self.asked_for.load(Ordering::Relaxed) {
+            self.asked_for.store(true, Ordering::Relaxed);
+        }
+        right
+    }
+
+    /// Whether to sign it anew before somebody has to wait for that: it was asked
+    /// for since it was signed, and its time is nearly over or its signer gone.
+    ///
+    /// `jitter`, 0 to 255, spreads answers that were signed together.
+    #[must_use]
+    pub fn is_due(&self, signer: &Arc<ResponseSigner>, now: Timestamp, jitter: u8) -> bool {
+        let life = self.renew_at.seconds_since(self.info.this_update);
+        // In the last quarter to eighth of its time.
+        let lead = life / 8 + life * u64::from(jitter) / (8 * 256);
+        let over = now >= self.renew_at.saturating_sub(lead);
+        self.asked_for.load(Ordering::Relaxed) && (over || !Arc::ptr_eq(&self.signer, signer))
+    }
+}
+
+/// A header value; ours are all ASCII.
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// When an answer is signed anew at the latest (S/MIME BR 4.9.10): at half its life if that is
+/// under 16 hours, otherwise 8 hours before its end and after 4 days at most.
+fn renew_at(this_update: Timestamp, next_update: Timestamp) -> Timestamp {
+    let life = next_update.seconds_since(this_update);
+    if life < 2 * EIGHT_HOURS {
+        this_update.saturating_add(life / 2)
+    } else {
+        next_update.saturating_sub(EIGHT_HOURS).min(this_update.saturating_add(FOUR_DAYS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renewal_leaves_time() {
+        let start = Timestamp::from_unix(1_800_000_000).unwrap();
+        for (hours, renewed_after) in [(1, 1_800), (15, 27_000), (16, 28_800), (24, 57_600), (240, 345_600)] {
+            let end = start.saturating_add(hours * 3_600);
+            assert_eq!(renew_at(start, end).seconds_since(start), renewed_after, "{hours} h");
+        }
+    }
+}
