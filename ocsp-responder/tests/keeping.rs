@@ -10,13 +10,6 @@ use common::Bench;
 
 const HOUR: u64 = 3_600;
 
-/// The counter of signatures.
-fn signatures(bench: &Bench) -> u64 {
-    let text = bench.metrics();
-    let line = text.lines().find(|line| line.starts_with("chancery_ocsp_signatures_total ")).unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
-}
-
 #[test]
 fn what_is_asked_for_is_signed_anew_before_its_time() {
     let mut bench = Bench::new("metrics_listen: 127.0.0.1:0\nresponse_validity: 24h\n");
@@ -26,10 +19,10 @@ fn what_is_asked_for_is_signed_anew_before_its_time() {
     }
     // Its second use marks an answer as asked for.
     let first = bench.post(&bench.request(&asked));
-    let before = signatures(&bench);
+    let before = bench.signatures();
     // An answer of 24 hours is signed anew after 16 at the latest.
     bench.clock.advance(15 * HOUR + 1_800);
-    eventually("an answer signed in the background", || (signatures(&bench) > before).then_some(()));
+    eventually("an answer signed in the background", || (bench.signatures() > before).then_some(()));
     let second = bench.post(&bench.request(&asked));
     assert_ne!(first.body, second.body);
     let status = bench.verified(&second).status(&bench.cert_id(CertHash::Sha1, &asked)).unwrap();
@@ -41,12 +34,12 @@ fn a_change_of_status_replaces_what_is_kept_at_once() {
     let mut bench = Bench::new("metrics_listen: 127.0.0.1:0\n");
     let serial = bench.issue();
     bench.wait_for_state(&serial, |state| state == ViewState::Good);
-    let before = signatures(&bench);
+    let before = bench.signatures();
     bench.ledger.revoke(bench.ca.id(), serial, ReasonCode::KeyCompromise, bench.now());
     // Nobody asks: the follower's change alone signs the new answer.
-    eventually("the new answer", || (signatures(&bench) > before).then_some(()));
+    eventually("the new answer", || (bench.signatures() > before).then_some(()));
     assert!(matches!(bench.state(&serial), ViewState::Revoked { .. }));
-    assert_eq!(signatures(&bench), before + 1, "it was there when it was asked for");
+    assert_eq!(bench.signatures(), before + 1, "it was there when it was asked for");
 }
 
 #[test]

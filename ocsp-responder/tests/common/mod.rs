@@ -111,6 +111,14 @@ impl Bench {
         self.clock.now()
     }
 
+    /// How many signatures it has made.
+    pub fn signatures(&self) -> u64 {
+        let text = self.metrics();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("chancery_ocsp_signatures_total ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
     pub fn issue(&mut self) -> SerialNumber {
         let now = self.now();
         self.ledger.issue(self.ca.id(), now)
