@@ -14,6 +14,7 @@ use crate::schedule::Schedule;
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     listen: SocketAddr,
+    metrics_listen: Option<SocketAddr>,
     ledger: Option<PathBuf>,
     ledger_vkey: Option<String>,
     directory: PathBuf,
@@ -111,7 +112,7 @@ pub struct AuthorityConfig {
 }
 
 /// The ledger that is followed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LedgerConfig {
     /// Its directory.
     pub directory: PathBuf,
@@ -124,6 +125,8 @@ pub struct LedgerConfig {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to show metrics; nowhere without it.
+    pub metrics_listen: Option<SocketAddr>,
     /// The ledger; none is needed where nothing is signed.
     pub ledger: Option<LedgerConfig>,
     /// Where the published files go.
@@ -176,6 +179,7 @@ impl Config {
         };
         Ok(Self {
             listen: file.listen,
+            metrics_listen: file.metrics_listen,
             ledger,
             directory: config::beside(path, &file.directory),
             max_checkpoint_age: file.max_checkpoint_age,
@@ -183,6 +187,20 @@ impl Config {
             max_connections: file.max_connections,
             authorities,
         })
+    }
+}
+
+impl Config {
+    /// Puts the settings that only a restart can change back to those of `old`;
+    /// the names of those that differed.
+    pub fn keep_fixed(&mut self, old: &Self) -> Vec<&'static str> {
+        let mut waiting = Vec::new();
+        config::keep("listen", &mut self.listen, &old.listen, &mut waiting);
+        config::keep("metrics_listen", &mut self.metrics_listen, &old.metrics_listen, &mut waiting);
+        config::keep("ledger, ledger_vkey", &mut self.ledger, &old.ledger, &mut waiting);
+        config::keep("directory", &mut self.directory, &old.directory, &mut waiting);
+        config::keep("max_connections", &mut self.max_connections, &old.max_connections, &mut waiting);
+        waiting
     }
 }
 

@@ -12,6 +12,7 @@ use ca_service::Clock;
 use ca_service::conditional::{http_date, is_unchanged};
 
 use crate::catalogue::{Asset, Catalogue};
+use crate::metrics::Meters;
 
 /// Certificates hardly ever change.
 const CERTIFICATE_AGE: u64 = 86_400;
@@ -27,6 +28,8 @@ pub struct Shell {
     pub clock: Arc<dyn Clock>,
     /// How long HTTP caches may keep a CRL, in seconds.
     pub max_http_age: u64,
+    /// Counts requests.
+    pub meters: Meters,
 }
 
 /// Every path is looked up in the catalogue.
@@ -35,6 +38,12 @@ pub fn routes(shell: Shell) -> Router {
 }
 
 async fn handle(State(shell): State<Shell>, request: Request) -> Response {
+    let response = answer(&shell, &request);
+    shell.meters.record(response.status());
+    response
+}
+
+fn answer(shell: &Shell, request: &Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allow = [(header::ALLOW, "GET, HEAD")];
         return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();

@@ -17,6 +17,8 @@ pub mod config;
 pub mod distribute;
 pub mod http;
 pub mod key;
+pub mod metrics;
+pub mod reload;
 pub mod schedule;
 pub mod shelf;
 pub mod sign;
@@ -30,8 +32,8 @@ use std::time::Duration;
 use axum::Router;
 use ca_domain::KeyIdentifier;
 use ca_service::{
-    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerSource, LedgerView, Limits, Running,
-    ServiceError, Span, Wake, Worker, follow,
+    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerSource, LedgerView, Limits, Metrics,
+    Reload, Running, ServiceError, Span, Wake, Worker, follow,
 };
 use ca_status::StatusTable;
 
@@ -39,6 +41,8 @@ use catalogue::{Asset, Catalogue};
 use config::{Config, LedgerConfig, Work};
 use distribute::Distributor;
 use http::Shell;
+use metrics::Meters;
+use reload::{Live, Reloadable};
 use shelf::Shelf;
 use sign::{CrlSigner, Pending};
 
@@ -74,11 +78,20 @@ impl Task {
     }
 }
 
+/// Where a publisher says how it is; stays when a new configuration comes.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    alarms: Alarms,
+    metrics: Metrics,
+    meters: Meters,
+}
+
 /// A publisher that is set up and has read the ledger once.
 pub struct Daemon {
     config: Config,
     clock: Arc<dyn Clock>,
-    alarms: Alarms,
+    watched: Watched,
+    view: Arc<LedgerView<StatusTable>>,
     catalogue: Arc<Catalogue>,
     shelf: Arc<Shelf>,
     /// The authorities' certificates by path.
@@ -95,6 +108,14 @@ impl Daemon {
     /// A certificate, chain, key or passphrase is unusable.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let alarms = Alarms::new();
+        let metrics = Metrics::new("crl-publisher", &alarms, clock.now())?;
+        let meters = Meters::new(&metrics)?;
+        Self::open_on(config, clock, Watched { alarms, metrics, meters })
+    }
+
+    /// The same, with alarms and metrics that are there already.
+    fn open_on(config: Config, clock: Arc<dyn Clock>, watched: Watched) -> Result<Self, ServiceError> {
+        let alarms = watched.alarms.clone();
         let catalogue = Arc::new(Catalogue::new());
         let names = config.authorities.iter().map(|authority| authority.name.clone()).collect();
         let shelf = Arc::new(Shelf::new(&config.directory, names, catalogue.clone()));
@@ -150,20 +171,26 @@ impl Daemon {
         if let Some(follower) = &mut follower {
             follower.tick(|_| {});
         }
-        Ok(Self { config, clock, alarms, catalogue, shelf, certificates, follower, tasks })
+        Ok(Self { config, clock, watched, view, catalogue, shelf, certificates, follower, tasks })
     }
 
     /// What is wrong now: nothing, if the configuration and all it names are in order.
     #[must_use]
     pub fn alarms(&self) -> &Alarms {
-        &self.alarms
+        &self.watched.alarms
     }
 
-    /// Makes the directory and writes the certificates.
+    /// Makes the directory and writes the certificates. Nobody else may publish there.
     ///
     /// # Errors
     /// A directory or file cannot be written.
     pub fn prepare(&self) -> Result<(), ServiceError> {
+        self.write_certificates()?;
+        self.shelf.tidy();
+        Ok(())
+    }
+
+    fn write_certificates(&self) -> Result<(), ServiceError> {
         self.shelf.prepare()?;
         for (path, asset) in &self.certificates {
             self.shelf.write(path, &asset.body)?;
@@ -187,9 +214,10 @@ impl Daemon {
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),
             max_http_age: self.config.max_http_age.as_secs(),
+            meters: self.watched.meters.clone(),
         };
         // Old files are better than none: it serves from the start.
-        self.alarms.routes(|| true).merge(http::routes(shell))
+        self.watched.alarms.routes(|| true).merge(http::routes(shell))
     }
 
     /// Publishes what is due, then serves at `address` and follows the ledger.
@@ -199,9 +227,28 @@ impl Daemon {
     pub fn start(mut self, address: SocketAddr) -> Result<Running, ServiceError> {
         self.prepare()?;
         self.tick();
-        let app = self.router();
         let limits =
             Limits { connections: self.config.max_connections, connection: CONNECTION, ..Limits::default() };
+        let (config, clock, watched) = (self.config.clone(), self.clock.clone(), self.watched.clone());
+        let live = Live::of(&self);
+        metrics::observe(&watched.metrics, live.shelf())?;
+        if config.ledger.is_some() {
+            watched.metrics.observe_ledger(live.view(), &clock)?;
+        }
+        let running = Running::start(address, live.router(), limits, self.spawn()?)?;
+        let (metrics, listen) = (watched.metrics.clone(), config.metrics_listen);
+        let crew = running.crew();
+        let alarms = watched.alarms.clone();
+        let mut publisher = Reloadable { config, clock, watched, live, crew };
+        let running = running.with_reload(Reload::new(&alarms, &metrics, move |path| publisher.take(path))?);
+        match listen {
+            Some(address) => running.with_metrics(address, metrics.routes()),
+            None => Ok(running),
+        }
+    }
+
+    /// Starts the threads that follow the ledger and publish.
+    fn spawn(self) -> Result<Vec<Worker>, ServiceError> {
         let bells: Vec<Bell> = self.tasks.iter().map(|_| Bell::new()).collect();
         let react = reaction(&self.tasks, self.clock.clone(), bells.clone());
         let mut workers = Vec::new();
@@ -218,7 +265,7 @@ impl Daemon {
                 }
             })?);
         }
-        Running::start(address, app, limits, workers)
+        Ok(workers)
     }
 }
 

@@ -110,19 +110,29 @@ impl Shelf {
         Self { directory: directory.to_owned(), names, shown: Mutex::default(), catalogue }
     }
 
-    /// Makes the directories and removes what a crash left.
+    /// Makes the directories.
     ///
     /// # Errors
-    /// The directories cannot be made.
+    /// They cannot be made.
     pub fn prepare(&self) -> Result<(), FileError> {
         for sub in ["crl", "ca", "chain"] {
             create_dir_all(&self.directory.join(sub), Mode::Public)?;
         }
+        Ok(())
+    }
+
+    /// Removes what a crash left. Nobody may be writing a CRL.
+    pub fn tidy(&self) {
         for name in &self.names {
             // Best effort: the next CRL overwrites it.
             let _ = fs::remove_file(self.staging(name));
         }
-        Ok(())
+    }
+
+    /// The CRLs that are shown, by name.
+    #[must_use]
+    pub fn shown(&self) -> Vec<(String, Published)> {
+        self.lock().iter().map(|(name, shown)| (name.clone(), shown.published.clone())).collect()
     }
 
     /// Writes a file that is no CRL, unless it is there with this content.

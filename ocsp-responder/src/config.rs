@@ -197,24 +197,13 @@ impl Config {
     /// Puts the settings that only a restart can change back to those of `old`;
     /// the names of those that differed.
     pub fn keep_fixed(&mut self, old: &Self) -> Vec<&'static str> {
-        fn keep<T: Clone + PartialEq>(
-            name: &'static str,
-            new: &mut T,
-            old: &T,
-            waiting: &mut Vec<&'static str>,
-        ) {
-            if new != old {
-                waiting.push(name);
-                new.clone_from(old);
-            }
-        }
         let mut waiting = Vec::new();
-        keep("listen", &mut self.listen, &old.listen, &mut waiting);
-        keep("metrics_listen", &mut self.metrics_listen, &old.metrics_listen, &mut waiting);
-        keep("ledger", &mut self.ledger, &old.ledger, &mut waiting);
-        keep("ledger_vkey", &mut self.ledger_vkey, &old.ledger_vkey, &mut waiting);
-        keep("max_request_bytes", &mut self.max_request_bytes, &old.max_request_bytes, &mut waiting);
-        keep("max_connections", &mut self.max_connections, &old.max_connections, &mut waiting);
+        config::keep("listen", &mut self.listen, &old.listen, &mut waiting);
+        config::keep("metrics_listen", &mut self.metrics_listen, &old.metrics_listen, &mut waiting);
+        config::keep("ledger", &mut self.ledger, &old.ledger, &mut waiting);
+        config::keep("ledger_vkey", &mut self.ledger_vkey, &old.ledger_vkey, &mut waiting);
+        config::keep("max_request_bytes", &mut self.max_request_bytes, &old.max_request_bytes, &mut waiting);
+        config::keep("max_connections", &mut self.max_connections, &old.max_connections, &mut waiting);
         waiting
     }
 }

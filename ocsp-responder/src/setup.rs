@@ -58,7 +58,8 @@ impl Setup {
         let (entries, policy) = (config.cache_entries, policy(&config));
         let desk = Desk::new(view.clone(), set, policy, entries, rate(&config), alarms.clone(), counting);
         let shell = Arc::new(ArcSwap::from_pointee(shell(&config, desk, &clock)));
-        metrics.observe_ledger(&view, &clock)?;
+        let seen = view.clone();
+        metrics.observe_ledger(move || seen.clone(), &clock)?;
         metrics::observe(metrics, &shell)?;
         let (config, keeper) = (Mutex::new(config), Arc::new(Mutex::new(keeper)));
         Ok(Self { clock, alarms, meters, view, config, shell, keeper, bell: Bell::new() })

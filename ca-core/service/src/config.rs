@@ -35,6 +35,15 @@ pub fn beside(config: &Path, path: &Path) -> PathBuf {
     directory.join(path)
 }
 
+/// Puts a setting that only a restart can change back to what it was; notes its
+/// name in `waiting` if it differs.
+pub fn keep<T: Clone + PartialEq>(name: &'static str, new: &mut T, old: &T, waiting: &mut Vec<&'static str>) {
+    if new != old {
+        waiting.push(name);
+        new.clone_from(old);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -63,6 +64,46 @@ impl Worker {
     }
 }
 
+/// The workers of a daemon. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Crew {
+    workers: Arc<Mutex<Vec<Worker>>>,
+}
+
+impl Crew {
+    /// Puts new workers in the place of those that were stopped.
+    pub fn start(&self, workers: Vec<Worker>) {
+        self.lock().extend(workers);
+    }
+
+    /// Ends all workers and waits for their end.
+    pub fn stop(&self) {
+        let workers = std::mem::take(&mut *self.lock());
+        for worker in &workers {
+            worker.bell.stop();
+        }
+        for worker in workers {
+            if worker.thread.join().is_err() {
+                tracing::error!(worker = worker.name, "a worker ended in a panic");
+            }
+        }
+    }
+
+    /// Whether all work; a crew without workers was not started again.
+    fn is_alive(&self) -> bool {
+        let workers = self.lock();
+        let dead = workers.iter().find(|worker| worker.thread.is_finished());
+        if let Some(dead) = dead {
+            tracing::error!(worker = dead.name, "ALARM: a worker died; the daemon ends");
+        }
+        dead.is_none() && !workers.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Worker>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A daemon that serves.
 #[derive(Debug)]
 pub struct Running {
@@ -72,7 +113,7 @@ pub struct Running {
     servers: Vec<tokio::task::JoinHandle<()>>,
     metrics: Option<SocketAddr>,
     reload: Option<Reload>,
-    workers: Vec<Worker>,
+    crew: Crew,
 }
 
 /// The signals that a daemon heeds, from when this exists.
@@ -117,8 +158,10 @@ impl Running {
             .map_err(|source| ServiceError::Os { action: "start the runtime", source })?;
         let (listener, address) = bind(&runtime, address, "listen")?;
         let (stop, stopped) = watch::channel(false);
+        let crew = Crew::default();
+        crew.start(workers);
         let servers = vec![runtime.spawn(server::serve(listener, app, limits, stopped))];
-        Ok(Self { address, runtime, stop, servers, metrics: None, reload: None, workers })
+        Ok(Self { address, runtime, stop, servers, metrics: None, reload: None, crew })
     }
 
     /// Serves `app` at a second address, for those who watch the daemon.
@@ -160,15 +203,14 @@ impl Running {
         for server in self.servers {
             let _ = self.runtime.block_on(server);
         }
-        for worker in &self.workers {
-            worker.bell.stop();
-        }
-        for worker in self.workers {
-            if worker.thread.join().is_err() {
-                tracing::error!(worker = worker.name, "a worker ended in a panic");
-            }
-        }
+        self.crew.stop();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+
+    /// Its workers.
+    #[must_use]
+    pub fn crew(&self) -> Crew {
+        self.crew.clone()
     }
 
     /// Takes new configurations with `reload` from now on.
@@ -194,7 +236,7 @@ impl Running {
     pub fn until_signal(mut self, mut signals: Signals, config: &Path) -> Result<(), ServiceError> {
         tell(&[NotifyState::Ready]);
         let ended = loop {
-            match self.runtime.block_on(wait(&mut signals, &self.workers)) {
+            match self.runtime.block_on(wait(&mut signals, &self.crew)) {
                 Event::End => break Ok(()),
                 Event::WorkerDied => {
                     break Err(ServiceError::Os {
@@ -235,7 +277,7 @@ fn bind(
     Ok((listener, address))
 }
 
-async fn wait(signals: &mut Signals, workers: &[Worker]) -> Event {
+async fn wait(signals: &mut Signals, crew: &Crew) -> Event {
     let watchdog = sd_notify::watchdog_enabled();
     let every = watchdog.map_or(Duration::from_secs(1), |limit| (limit / 3).min(Duration::from_secs(1)));
     let mut tick = tokio::time::interval(every);
@@ -245,8 +287,7 @@ async fn wait(signals: &mut Signals, workers: &[Worker]) -> Event {
             _ = signals.interrupt.recv() => return Event::End,
             _ = signals.hangup.recv() => return Event::Reload,
             _ = tick.tick() => {
-                if let Some(dead) = workers.iter().find(|worker| worker.thread.is_finished()) {
-                    tracing::error!(worker = dead.name, "ALARM: a worker died; the daemon ends");
+                if !crew.is_alive() {
                     return Event::WorkerDied;
                 }
                 if watchdog.is_some() {

@@ -26,7 +26,7 @@ pub use alarm::Alarms;
 pub use authority::Authority;
 pub use bell::{Bell, Wake};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use daemon::{Options, Running, Worker};
+pub use daemon::{Crew, Options, Running, Worker};
 pub use follow::{LedgerFollower, LedgerSource, LedgerView, Trust};
 pub use metrics::Metrics;
 pub use reload::Reload;

@@ -64,13 +64,13 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// How far the ledger was read, and how far it is trusted.
+    /// How far the ledger was read, and how far it is trusted, by the view in use.
     ///
     /// # Errors
     /// The names are taken: called twice.
     pub fn observe_ledger<T: Send + Sync + 'static>(
         &self,
-        view: &Arc<LedgerView<T>>,
+        view: impl Fn() -> Arc<LedgerView<T>> + Send + 'static,
         clock: &Arc<dyn Clock>,
     ) -> Result<(), ServiceError> {
         let entries = self.gauge("chancery_ledger_entries", "Ledger entries that were read and verified.")?;
@@ -80,9 +80,9 @@ impl Metrics {
         let age = self.gauge("chancery_ledger_checkpoint_age_seconds", help)?;
         let help = "Whether the ledger is relied upon: 1 for what is so, 0 for all else.";
         let trust = self.gauges("chancery_ledger_trust", help, &["state"])?;
-        let (view, clock) = (view.clone(), clock.clone());
+        let clock = clock.clone();
         self.on_scrape(move || {
-            let now = clock.now();
+            let (view, now) = (view(), clock.now());
             let current = view.trust(now);
             for (state, name) in TRUST {
                 trust.with_label_values(&[name]).set(if state == current { 1.0 } else { 0.0 });
