@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ca_service::request_log::RequestLogConfig;
 use ca_service::{ServiceError, Span, config};
 use serde::Deserialize;
 
@@ -37,6 +38,7 @@ struct ConfigFile {
     max_connections: usize,
     #[serde(default = "default_signatures")]
     signatures_per_source: u32,
+    request_log: Option<RequestLogConfig>,
 }
 
 fn default_checkpoint_age() -> Span {
@@ -136,6 +138,8 @@ pub struct Config {
     /// Answers a second that are signed for one source alone, because of a nonce,
     /// several certificates or one never issued; 0 for any number.
     pub signatures_per_source: u32,
+    /// Which requests are logged; none without it.
+    pub request_log: Option<RequestLogConfig>,
 }
 
 impl Config {
@@ -158,6 +162,9 @@ impl Config {
         }
         if file.max_connections == 0 {
             return Err(refuse("max_connections: allow at least 1"));
+        }
+        if let Some(Err(what)) = file.request_log.map(|log| log.check()) {
+            return Err(refuse(what));
         }
         if file.max_checkpoint_age.as_secs() == 0 {
             return Err(refuse("max_checkpoint_age: give the ledger some time, such as 8d"));
@@ -189,6 +196,7 @@ impl Config {
             cache_entries: file.cache_entries,
             max_connections: file.max_connections,
             signatures_per_source: file.signatures_per_source,
+            request_log: file.request_log,
         })
     }
 }
@@ -257,6 +265,8 @@ max_request_bytes: 10000
             ("max_request_bytes: 10000", "max_request_bytes: 10", "max_request_bytes"),
             ("    signer:", "    singer:", "singer"),
             ("never_issued: unknown", "never_issued: good", "good"),
+            ("nonce: echo", "request_log: {sample: 2}", "request_log"),
+            ("nonce: echo", "request_log: {client_address: some}", "some"),
         ] {
             let error = parse(&FULL.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(expected), "{to}: {error}");

@@ -17,12 +17,13 @@ use ca_service::conditional::{http_date, is_unchanged};
 use ca_service::{Clock, Handler};
 use ca_status::ocsp::{AnswerClass, ErrorStatus};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use crate::answer::{Asker, Desk, Reply};
 use crate::intake::{self, Unusable};
 use crate::kept::Signed;
 use crate::metrics::{self, Outcome, Source};
+use crate::request_log::{Line, RequestLog};
 
 /// A request body that does not arrive in this time is not waited for.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -45,6 +46,8 @@ pub struct Shell {
     pub max_request_bytes: usize,
     /// How long HTTP caches may keep an answer, in seconds.
     pub max_http_age: u64,
+    /// Writes a line for some requests.
+    pub log: Option<RequestLog>,
 }
 
 /// The paths that are no requests. The base64 of a request begins with M.
@@ -88,15 +91,22 @@ impl Handler for Front {
         };
         // How long a client takes to send its request says nothing about us.
         let begun = Instant::now();
-        let (outcome, response) = match der {
+        let (outcome, response) = match &der {
             Ok(der) => {
                 let asker = Asker { address: peer.ip(), now: shell.clock.now(), instant: begun };
-                let reply = shell.desk.answer(&der, asker).await;
+                let reply = shell.desk.answer(der, asker).await;
                 (reply.outcome(), respond(&reply, &head.headers, asker.now, shell.max_http_age))
             }
             Err(refusal) => (refusal.outcome(), refusal.response()),
         };
-        shell.desk.recorder().record(form, outcome, begun.elapsed());
+        let latency = begun.elapsed();
+        shell.desk.recorder().record(form, outcome, latency);
+        if let Some(log) = &shell.log {
+            let bytes = response.body().size_hint().exact().unwrap_or_default();
+            let (request, client) = (der.as_deref().ok(), peer.ip());
+            let line = Line { method: form, outcome, latency, bytes, request, client };
+            log.note(line, shell.desk.recorder());
+        }
         response.map(Either::Left)
     }
 }
@@ -160,10 +170,10 @@ impl Refusal {
         }
     }
 
-    fn response(self) -> Response<Full<Bytes>> {
+    fn response(&self) -> Response<Full<Bytes>> {
         let status = match self {
             Self::Malformed => return error(ErrorStatus::MalformedRequest),
-            Self::Status(status) => status,
+            Self::Status(status) => *status,
         };
         let mut response = Response::new(Full::default());
         *response.status_mut() = status;

@@ -15,6 +15,7 @@ pub mod kept;
 pub mod metrics;
 pub mod rate;
 pub mod renew;
+pub mod request_log;
 pub mod setup;
 pub mod signer;
 

@@ -12,6 +12,7 @@ use crate::config::{Config, NeverIssuedRule, NonceRule};
 use crate::http::Shell;
 use crate::metrics::{self, Meters};
 use crate::rate::RateLimit;
+use crate::request_log::RequestLog;
 use crate::signer::{NO_SIGNER, SignerKeeper, SignerSet};
 
 /// Topics of the signers' alarms begin so.
@@ -188,5 +189,6 @@ fn shell(config: &Config, desk: Desk, clock: &Arc<dyn Clock>) -> Shell {
         path: config.path.as_str().into(),
         max_request_bytes: config.max_request_bytes,
         max_http_age: config.max_http_age.as_secs(),
+        log: config.request_log.map(RequestLog::new),
     }
 }

@@ -28,15 +28,21 @@ struct Service {
 
 impl Service {
     fn start(bench: &Bench) -> Self {
+        Self::start_with(bench, "", Stdio::null())
+    }
+
+    fn start_with(bench: &Bench, more: &str, log: Stdio) -> Self {
         let socket = bench.ledger.home().join("notify");
         let manager = UnixDatagram::bind(&socket).unwrap();
         manager.set_read_timeout(Some(LONG)).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_ocsp-responder"))
             .arg("--config")
-            .arg(bench.configure(""))
+            .arg(bench.configure(more))
+            .args(["--log-format", "json"])
             .env("NOTIFY_SOCKET", &socket)
+            .env_remove("RUST_LOG")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -116,6 +122,60 @@ fn reloads_without_losing_a_request() {
     service.signal("-TERM");
     assert_eq!(service.told(), "STOPPING=1\n");
     assert_eq!(service.ended(), Some(0));
+}
+
+/// The lines about requests, each a JSON object.
+fn request_lines(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.map(|line| line["fields"].clone()).filter(|fields| fields["message"] == "request").collect()
+}
+
+#[test]
+fn the_log_of_requests_names_nobody_unless_told_to() {
+    let mut bench = Bench::at(SystemClock.now());
+    let serial = bench.issue();
+    let der = bench.request(&serial);
+    let path = bench.ledger.home().join("log");
+    let ask = |more: &str| {
+        let log = std::fs::File::create(&path).unwrap();
+        let service = Service::start_with(&bench, more, log.into());
+        for _ in 0..8 {
+            assert_eq!(post(service.address, &der).status, 200);
+        }
+        for _ in 0..40 {
+            assert_eq!(post(service.address, b"no DER").status, 400);
+        }
+        service.signal("-TERM");
+        assert_eq!(service.ended(), Some(0));
+        std::fs::remove_file(bench.ledger.home().join("notify")).unwrap();
+        (request_lines(&path), std::fs::read_to_string(&path).unwrap())
+    };
+    let hex = serial.to_string();
+    let names_somebody = |text: &str| text.contains("127.0.0.") || text.to_lowercase().contains(&hex);
+
+    let (lines, text) = ask("");
+    assert!(lines.is_empty() && !names_somebody(&text), "{text}");
+
+    let (lines, text) = ask("request_log: {sample: 0.25, sample_errors: 0.1}\n");
+    let count = |result: &str| lines.iter().filter(|line| line["result"] == result).count();
+    assert_eq!((count("good"), lines.len()), (2, 2 + count("malformed_request")));
+    assert!((3..=4).contains(&count("malformed_request")), "{text}");
+    assert!(!names_somebody(&text), "{text}");
+    let line = lines.iter().find(|line| line["result"] == "good").unwrap();
+    assert_eq!((&line["method"], &line["authority"]), (&"post".into(), &"Issuing CA".into()));
+    assert!(line["latency_us"].is_u64() && line["bytes"].as_u64() > Some(100), "{line}");
+
+    let (lines, text) =
+        ask("request_log: {sample: 1, max_per_second: 1000, serial: true, client_address: prefix}\n");
+    assert_eq!(lines.len(), 48);
+    assert!(lines.iter().all(|line| line["client"] == "127.0.0.0"), "{text}");
+    let asked = lines.iter().filter(|line| line["serial"] == hex.as_str()).count();
+    assert_eq!(asked, 8, "{hex} {text}");
+
+    // However many there are: the disk does not fill.
+    let (lines, _) = ask("request_log: {sample: 1, max_per_second: 1, client_address: full}\n");
+    assert!((1..48).contains(&lines.len()) && lines[0]["client"] == "127.0.0.1");
 }
 
 #[test]

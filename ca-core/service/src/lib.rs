@@ -17,6 +17,7 @@ pub mod follow;
 pub mod log;
 pub mod metrics;
 pub mod reload;
+pub mod request_log;
 pub mod run;
 pub mod server;
 pub mod span;
