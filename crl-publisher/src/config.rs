@@ -24,6 +24,7 @@ struct ConfigFile {
     max_http_age: Span,
     #[serde(default = "default_connections")]
     max_connections: usize,
+    max_connections_per_source: Option<usize>,
     authorities: Vec<AuthorityFile>,
 }
 
@@ -137,6 +138,8 @@ pub struct Config {
     pub max_http_age: Span,
     /// Connections at once.
     pub max_connections: usize,
+    /// Connections at once from one address or IPv6 network; a share of all if none is said.
+    pub max_connections_per_source: Option<usize>,
     /// The authorities.
     pub authorities: Vec<AuthorityConfig>,
 }
@@ -154,6 +157,9 @@ impl Config {
         }
         if file.max_connections == 0 {
             return Err(refuse("max_connections: allow at least 1".into()));
+        }
+        if file.max_connections_per_source == Some(0) {
+            return Err(refuse("max_connections_per_source: allow at least 1".into()));
         }
         let mut authorities: Vec<AuthorityConfig> = Vec::new();
         for entry in file.authorities {
@@ -185,6 +191,7 @@ impl Config {
             max_checkpoint_age: file.max_checkpoint_age,
             max_http_age: file.max_http_age,
             max_connections: file.max_connections,
+            max_connections_per_source: file.max_connections_per_source,
             authorities,
         })
     }
@@ -200,6 +207,8 @@ impl Config {
         config::keep("ledger, ledger_vkey", &mut self.ledger, &old.ledger, &mut waiting);
         config::keep("directory", &mut self.directory, &old.directory, &mut waiting);
         config::keep("max_connections", &mut self.max_connections, &old.max_connections, &mut waiting);
+        let (new, old) = (&mut self.max_connections_per_source, &old.max_connections_per_source);
+        config::keep("max_connections_per_source", new, old, &mut waiting);
         waiting
     }
 }

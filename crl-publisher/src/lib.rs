@@ -227,8 +227,9 @@ impl Daemon {
     pub fn start(mut self, address: SocketAddr) -> Result<Running, ServiceError> {
         self.prepare()?;
         self.tick();
-        let limits =
-            Limits { connections: self.config.max_connections, connection: CONNECTION, ..Limits::default() };
+        let connections = self.config.max_connections;
+        let per_source = self.config.max_connections_per_source.unwrap_or(Limits::share(connections));
+        let limits = Limits { connections, per_source, connection: CONNECTION, ..Limits::default() };
         let (config, clock, watched) = (self.config.clone(), self.clock.clone(), self.watched.clone());
         let live = Live::of(&self);
         metrics::observe(&watched.metrics, live.shelf())?;

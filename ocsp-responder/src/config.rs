@@ -36,6 +36,7 @@ struct ConfigFile {
     cache_entries: usize,
     #[serde(default = "default_connections")]
     max_connections: usize,
+    max_connections_per_source: Option<usize>,
     #[serde(default = "default_signatures")]
     signatures_per_source: u32,
     request_log: Option<RequestLogConfig>,
@@ -135,6 +136,8 @@ pub struct Config {
     pub cache_entries: usize,
     /// Connections at once.
     pub max_connections: usize,
+    /// Connections at once from one address or IPv6 network; a share of all if none is said.
+    pub max_connections_per_source: Option<usize>,
     /// Answers a second that are signed for one source alone, because of a nonce,
     /// several certificates or one never issued; 0 for any number.
     pub signatures_per_source: u32,
@@ -166,6 +169,9 @@ impl Config {
         if let Some(Err(what)) = file.request_log.map(|log| log.check()) {
             return Err(refuse(what));
         }
+        if file.max_connections_per_source == Some(0) {
+            return Err(refuse("max_connections_per_source: allow at least 1"));
+        }
         if file.max_checkpoint_age.as_secs() == 0 {
             return Err(refuse("max_checkpoint_age: give the ledger some time, such as 8d"));
         }
@@ -195,6 +201,7 @@ impl Config {
             max_request_bytes: file.max_request_bytes,
             cache_entries: file.cache_entries,
             max_connections: file.max_connections,
+            max_connections_per_source: file.max_connections_per_source,
             signatures_per_source: file.signatures_per_source,
             request_log: file.request_log,
         })
@@ -212,6 +219,8 @@ impl Config {
         config::keep("ledger_vkey", &mut self.ledger_vkey, &old.ledger_vkey, &mut waiting);
         config::keep("max_request_bytes", &mut self.max_request_bytes, &old.max_request_bytes, &mut waiting);
         config::keep("max_connections", &mut self.max_connections, &old.max_connections, &mut waiting);
+        let (new, old) = (&mut self.max_connections_per_source, &old.max_connections_per_source);
+        config::keep("max_connections_per_source", new, old, &mut waiting);
         waiting
     }
 }
@@ -263,6 +272,7 @@ max_request_bytes: 10000
             ("response_validity: 24h", "response_validity: 5s", "response_validity"),
             ("response_validity: 24h", "path: ocsp", "path"),
             ("max_request_bytes: 10000", "max_request_bytes: 10", "max_request_bytes"),
+            ("nonce: echo", "max_connections_per_source: 0", "max_connections_per_source"),
             ("    signer:", "    singer:", "singer"),
             ("never_issued: unknown", "never_issued: good", "good"),
             ("nonce: echo", "request_log: {sample: 2}", "request_log"),

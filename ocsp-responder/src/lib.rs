@@ -90,7 +90,9 @@ impl Daemon {
         let config = self.setup.config().clone();
         // Enough for the longest GET, every octet of it percent-encoded.
         let head_bytes = config.max_request_bytes * 4 + 16 * 1024;
-        let limits = Limits { connections: config.max_connections, head_bytes, ..Limits::default() };
+        let connections = config.max_connections;
+        let per_source = config.max_connections_per_source.unwrap_or(Limits::share(connections));
+        let limits = Limits { connections, per_source, head_bytes, ..Limits::default() };
         let (shell, now) = (self.setup.shell.clone(), self.clock.clone());
         let (bell, setup, clock) = (self.setup.bell.clone(), self.setup, self.clock);
         let signers = Worker::spawn("signers", bell.clone(), move || {

@@ -1,6 +1,8 @@
 //! The HTTP/1 shell: a handler behind limits that hold against slow and greedy
 //! clients, and a drain that lets answers finish.
 
+mod sources;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -18,11 +20,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
+use sources::Sources;
+
 /// How much one client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections at once; more wait in the listening queue.
     pub connections: usize,
+    /// Connections at once from one address, or one IPv6 network of 64 bits; those
+    /// beyond are closed.
+    pub per_source: usize,
     /// For a whole request head, and for an idle connection.
     pub head: Duration,
     /// For the requests of a connection; after it none is read.
@@ -37,11 +44,21 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            per_source: Self::share(1024),
             head: Duration::from_secs(10),
             connection: Duration::from_secs(300),
             drain: Duration::from_secs(10),
             head_bytes: 32 * 1024,
         }
+    }
+}
+
+impl Limits {
+    /// What one source may have of so many connections if nothing else is said: a
+    /// quarter, but 16 in any case.
+    #[must_use]
+    pub const fn share(connections: usize) -> usize {
+        if connections / 4 < 16 { 16 } else { connections / 4 }
     }
 }
 
@@ -75,6 +92,7 @@ impl Handler for Router {
 /// Serves `app` on `listener` until `stop` turns true, then drains.
 pub async fn serve(listener: TcpListener, app: impl Handler, limits: Limits, stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let sources = Sources::new(limits.per_source);
     let mut stopped = pin!(until(stop.clone()));
     loop {
         let accepted = async {
@@ -94,10 +112,14 @@ pub async fn serve(listener: TcpListener, app: impl Handler, limits: Limits, sto
                 (Err(_), _) => break,
             },
         };
+        let Some(place) = sources.admit(peer.ip()) else {
+            tracing::debug!("a source has {} connections; one more was closed", limits.per_source);
+            continue;
+        };
         let (app, stop) = (app.clone(), stop.clone());
         tokio::spawn(async move {
             connection(stream, peer, app, limits, stop).await;
-            drop(permit);
+            drop((place, permit));
         });
     }
     drop(listener);

@@ -75,6 +75,22 @@ fn more_connections_wait_and_are_served() {
 }
 
 #[test]
+fn a_source_has_no_more_than_its_share() {
+    let running = start(Limits { per_source: 2, ..Limits::default() });
+    let mut held = [open(&running, GET), open(&running, GET)];
+    // Both are served, so both were counted before the third comes.
+    held.iter_mut().for_each(|stream| assert!(stream.read(&mut [0; 64]).is_ok_and(|read| read > 0)));
+    assert_eq!(rest(open(&running, GET)), "", "closed without an answer");
+    drop(held);
+    let again = || rest(open(&running, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    let begun = Instant::now();
+    while !again().ends_with("hello") {
+        assert!(begun.elapsed() < LONG, "the places of closed connections are given again");
+    }
+    running.stop();
+}
+
+#[test]
 fn an_answer_under_way_is_finished() {
     let running = start(Limits::default());
     let stream = open(&running, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
