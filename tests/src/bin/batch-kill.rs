@@ -1,16 +1,21 @@
 //! Kills a batch at random moments and runs the same command again, until it is
 //! done: then everybody has one pair, and every PKCS#12 file opens with its password.
 //!
-//! `batch-kill [--rounds N] [--people N] [--kills N] [--seed S]`; 200 rounds of 1,000
-//! people by default, each killed at least once. The seed is printed.
+//! `batch-kill [--rounds N] [--people N] [--kills N] [--seed S]`; by default one batch
+//! of 1,000 people, killed at 200 random points of its way. Many rounds with few kills
+//! look at the first call more often. The seed is printed.
 
 use chancery_tests::home::text;
 use chancery_tests::{Home, Tool};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// People in one commit at most, as `ca issue --batch` has it.
+const GROUP: u64 = 64;
 
 /// A small generator (xorshift64*): the choices must be repeatable, not secret.
 struct Dice(u64);
@@ -50,20 +55,107 @@ fn files(home: &Home, round: u64) -> u64 {
     entries.filter_map(name).filter(|name| name.ends_with(".p12") && !name.starts_with('.')).count() as u64
 }
 
-/// Runs the batch and kills it after a while; true if it was done before that.
-fn killed_after(command: &Tool, delay: Duration) -> bool {
+/// Kills by how far the batch was.
+#[derive(Default)]
+struct Tally {
+    before: u64,
+    amid: u64,
+    after: u64,
+}
+
+impl Tally {
+    fn count(&mut self, files: u64, people: u64) {
+        let which = match files {
+            0 => &mut self.before,
+            files if files < people => &mut self.amid,
+            _ => &mut self.after,
+        };
+        *which += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, amid, after } = self;
+        let all = before + amid + after;
+        write!(
+            f,
+            "{all} kills: {before} before the first file had its name, {amid} amid, {after} after the last"
+        )
+    }
+}
+
+/// How long an undisturbed batch takes.
+struct Pace {
+    /// Until the first file has its name: the check, and the first group.
+    first: Duration,
+    /// From there for as many people as one commit takes.
+    group: Duration,
+    /// What share of `first` a call gets that shall not get far: kills shall last for
+    /// the whole way, however fast the machine is meanwhile.
+    share: f64,
+}
+
+impl Pace {
+    /// Runs a whole batch.
+    fn measure(home: &Home, people: u64) -> Self {
+        let began = Instant::now();
+        let mut child = command(home, 0).start();
+        drop(child.stdin.take());
+        let mut first = None;
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("wait") {
+                break status;
+            }
+            if first.is_none() && files(home, 0) > 0 {
+                first = Some(began.elapsed());
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
+        assert!(status.success(), "the undisturbed batch failed");
+        let whole = began.elapsed();
+        let first = first.unwrap_or(whole);
+        let groups = (people.saturating_sub(GROUP) as f64 / GROUP as f64).max(1.0);
+        Self { first, group: (whole - first).div_f64(groups), share: 0.9 }
+    }
+}
+
+/// What became of a call that was to be killed.
+enum Fate {
+    Killed,
+    /// It was done before that.
+    Done,
+}
+
+/// Runs the batch, waits until `point` people have their files, and kills it a random
+/// moment later. Where they had them before, the moment is counted from the start.
+fn kill_at(home: &Home, round: u64, point: u64, pace: &mut Pace, dice: &mut Dice) -> Fate {
+    let before = files(home, round);
+    let reached = before >= point;
+    let limit = if reached { pace.first.mul_f64(pace.share) } else { pace.group.mul_f64(0.3) };
+    let delay = Duration::from_micros(dice.below(limit.as_micros() as u64));
+    let command = command(home, round);
     let mut child = command.start();
     drop(child.stdin.take());
-    let began = Instant::now();
-    while began.elapsed() < delay {
+    let mut from = reached.then(Instant::now);
+    while from.is_none_or(|from| from.elapsed() < delay) {
         if let Some(status) = child.try_wait().expect("wait") {
             assert!(status.success(), "the command failed by itself: {command:?}");
-            return true;
+            return Fate::Done;
+        }
+        if from.is_none() && files(home, round) >= point {
+            from = Some(Instant::now());
         }
         thread::sleep(Duration::from_micros(200));
     }
     child.kill().expect("kill");
-    child.wait().expect("wait").success()
+    if child.wait().expect("wait").success() {
+        return Fate::Done;
+    }
+    if reached {
+        pace.share = (pace.share * if files(home, round) > before { 0.5 } else { 1.02 }).min(1.2);
+    }
+    Fate::Killed
 }
 
 /// Everybody has exactly one pair, one file and one password, and the two fit.
@@ -121,55 +213,46 @@ fn check(home: &Home, round: u64, people: u64) -> Result<(), String> {
 }
 
 fn main() -> ExitCode {
-    let rounds = argument("--rounds", 200);
+    let rounds = argument("--rounds", 1);
     let people = argument("--people", 1_000);
-    let kills = argument("--kills", 1);
+    let kills = argument("--kills", 200);
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().into());
     let seed = argument("--seed", clock).max(1);
-    println!("batch-kill: {rounds} rounds of {people} people, seed {seed}");
+    println!("batch-kill: {rounds} rounds of {people} people, {kills} kills each, seed {seed}");
     let home = Home::prepared();
     let mut dice = Dice(seed);
 
-    // How long a batch takes undisturbed.
     table(&home, 0, people);
-    let whole = command(&home, 0).ok().took;
+    let mut pace = Pace::measure(&home, people);
     if let Err(what) = check(&home, 0, people) {
         eprintln!("batch-kill: undisturbed: {what}");
         return ExitCode::FAILURE;
     }
-    let (mut killed, mut within) = (0_u64, 0_u64);
+    // A group gets its names at once: whoever waits for one of the last comes too late.
+    let last = people.saturating_sub(2 * GROUP).max(people / 3);
+    let mut total = Tally::default();
     for round in 1..=rounds {
         table(&home, round, people);
-        let command = command(&home, round);
-        let mut done = false;
-        for _ in 0..kills {
-            // Opening the key and checking the table write nothing: mostly aim at what follows.
-            let from = if dice.below(5) > 0 { whole.mul_f64(0.4) } else { Duration::ZERO };
-            // A call that goes on has less to do.
-            let rest = (people - files(&home, round)) as f64 / people as f64;
-            let span = (whole.mul_f64(1.1) - from).mul_f64(rest.max(0.05));
-            let delay = from + Duration::from_micros(dice.below(span.as_micros() as u64));
-            done = killed_after(&command, delay);
-            if done {
-                break;
+        let mut points: Vec<_> = (0..kills).map(|_| dice.below(people)).collect();
+        points.sort_unstable();
+        for (number, point) in (1..).zip(points) {
+            match kill_at(&home, round, point.min(last), &mut pace, &mut dice) {
+                Fate::Done => break,
+                Fate::Killed => total.count(files(&home, round), people),
             }
-            killed += 1;
-            let there = files(&home, round);
-            within += u64::from(there > 0 && there < people);
             home.ca("ledger verify").ok();
+            if number % 50 == 0 {
+                println!("batch-kill: {number} kills, {} people have their files", files(&home, round));
+            }
         }
-        if !done {
-            command.ok();
-        }
+        command(&home, round).ok();
         home.ca("ledger verify").ok();
         if let Err(what) = check(&home, round, people) {
             eprintln!("batch-kill: round {round}: {what}");
             return ExitCode::FAILURE;
         }
-        if round % 10 == 0 {
-            println!("batch-kill: {round} rounds, {killed} kills, {within} of them amid the deliveries");
-        }
+        println!("batch-kill: round {round}: {total}");
     }
-    println!("batch-kill: {killed} kills in {rounds} rounds, everybody has exactly one pair");
+    println!("batch-kill: everybody has exactly one pair");
     ExitCode::SUCCESS
 }
