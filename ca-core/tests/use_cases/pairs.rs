@@ -170,14 +170,16 @@ fn a_call_goes_on_where_the_last_one_ended() {
     };
     let error = batch_with(&fixture, &issuer, &table(100), &out, stop).unwrap_err();
     assert!(error.to_string().contains("password program"), "{error}");
-    assert_eq!(fixture.size(), before + 128);
+    // A group is 64 people, fewer on a slow machine.
+    let first = (fixture.size() - before) / 2;
+    assert!((1..=64).contains(&first), "{first}");
     // What a crash between commit and rename would leave.
     let hidden = out.join(".person0@example.test.p12.tmp");
     fs::rename(out.join("person0@example.test.p12"), &hidden).unwrap();
     let report =
         batch_with(&fixture, &issuer, &table(100), &out, |request| request.password_program = Some(&program))
             .unwrap();
-    assert_eq!((report.issued, report.completed), (36, 64));
+    assert_eq!((report.issued, report.completed), (100 - first, first));
     assert!(report.missing.is_empty() && report.passwords.is_none());
     assert_eq!(fixture.size(), before + 200);
     let told = fs::read_to_string(&log).unwrap();
