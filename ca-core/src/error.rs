@@ -220,22 +220,25 @@ impl AuthorityError {
             Self::AuthorityExists(_)
             | Self::AuthorityWithoutKey(_)
             | Self::CertificateMismatch { .. }
-            | Self::Csr(_)
-            | Self::Domain(_)
             | Self::HomeExists(_)
             | Self::Key(_)
             | Self::KeyReuse(_)
             | Self::Lint(_)
-            | Self::Mailbox(_)
             | Self::Narrow(_)
             | Self::Profile(_)
             | Self::Reason { .. }
             | Self::Refused(_)
-            | Self::Template(_)
             | Self::Transition { .. } => ErrorClass::Refused,
-            Self::AuthorityName(_) | Self::Input(_) | Self::Lines { .. } | Self::Serial(_) => {
-                ErrorClass::Usage
-            }
+            // A request that can be read, but whose key or signature may not be.
+            Self::Csr(CsrError::Key(_) | CsrError::Possession) => ErrorClass::Refused,
+            Self::AuthorityName(_)
+            | Self::Csr(_)
+            | Self::Domain(_)
+            | Self::Input(_)
+            | Self::Lines { .. }
+            | Self::Mailbox(_)
+            | Self::Serial(_)
+            | Self::Template(_) => ErrorClass::Usage,
             Self::Config { .. }
             | Self::Crl { .. }
             | Self::Der { .. }

@@ -1,9 +1,11 @@
 //! A table of people: CSV with a header, as batches, bulk revocation and bulk
 //! renewal take it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use ca_domain::mailbox::Mailbox;
+use ca_domain::microsoft::{SecurityIdentifier, Upn};
 use ca_domain::profile::SubjectInput;
 use ca_domain::template::SubjectAttribute;
 
@@ -14,6 +16,10 @@ pub const MAX_LEN: u64 = 64 << 20;
 
 /// The column of addresses.
 const EMAIL: &str = "email";
+/// The column of user principal names.
+const UPN: &str = "upn";
+/// The column of security identifiers.
+const SID: &str = "sid";
 
 /// One line of the table.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,7 +75,8 @@ bob@example.test robert@example.test,Bob Baker,Example,,DE
 /// The columns that a table may have, in any order.
 #[must_use]
 pub fn columns() -> Vec<&'static str> {
-    std::iter::once(EMAIL).chain(attributes().map(SubjectAttribute::name)).collect()
+    let windows = [UPN, SID];
+    std::iter::once(EMAIL).chain(attributes().map(SubjectAttribute::name)).chain(windows).collect()
 }
 
 /// Mailboxes come from the column of addresses alone.
@@ -83,6 +90,8 @@ fn attributes() -> impl Iterator<Item = SubjectAttribute> {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Column {
     Email,
+    Upn,
+    Sid,
     Attribute(SubjectAttribute),
 }
 
@@ -104,7 +113,7 @@ pub fn parse(bytes: &[u8], file: &str) -> Result<Table> {
     let header = reader.headers().map_err(|error| unreadable(file, &error))?.clone();
     let columns = header_columns(&header, file)?;
     let mut table = Table::default();
-    let mut seen: HashMap<String, u64> = HashMap::new();
+    let mut seen: HashMap<(&str, String), u64> = HashMap::new();
     let mut record = csv::StringRecord::new();
     loop {
         match reader.read_record(&mut record) {
@@ -122,15 +131,14 @@ pub fn parse(bytes: &[u8], file: &str) -> Result<Table> {
         }
         let (subject, faults) = subject(&columns, &record);
         table.bad.extend(faults.into_iter().map(|what| BadLine { line, what }));
-        for mailbox in &subject.mailboxes {
-            let key = mailbox.as_str().to_ascii_lowercase();
-            match seen.get(&key) {
-                Some(other) => {
-                    let what = format!("{mailbox} stands in line {other} already");
+        for (kind, name) in own_names(&subject) {
+            match seen.entry((kind, name.to_ascii_lowercase())) {
+                Entry::Occupied(other) => {
+                    let what = format!("{name} stands in line {} already", other.get());
                     table.bad.push(BadLine { line, what });
                 }
-                None => {
-                    seen.insert(key, line);
+                Entry::Vacant(free) => {
+                    free.insert(line);
                 }
             }
         }
@@ -176,10 +184,11 @@ fn header_columns(header: &csv::StringRecord, file: &str) -> Result<Vec<Column>>
     let mut found = Vec::new();
     for name in header {
         let plain = name.to_ascii_lowercase().replace([' ', '-'], "_");
-        let column = if plain == EMAIL {
-            Some(Column::Email)
-        } else {
-            attributes().find(|attribute| attribute.name() == plain).map(Column::Attribute)
+        let column = match plain.as_str() {
+            EMAIL => Some(Column::Email),
+            UPN => Some(Column::Upn),
+            SID => Some(Column::Sid),
+            _ => attributes().find(|attribute| attribute.name() == plain).map(Column::Attribute),
         };
         let Some(column) = column else {
             return Err(AuthorityError::Input(format!(
@@ -214,14 +223,13 @@ fn subject(columns: &[Column], record: &csv::StringRecord) -> (SubjectInput, Vec
         ));
         return (SubjectInput::default(), faults);
     }
-    let mut mailboxes = Vec::new();
-    let mut attributes = BTreeMap::new();
+    let mut found = SubjectInput::default();
     for (column, field) in columns.iter().zip(record) {
         match column {
             Column::Email => {
                 for address in field.split_whitespace() {
                     match Mailbox::parse(address) {
-                        Ok(mailbox) => mailboxes.push(mailbox),
+                        Ok(mailbox) => found.mailboxes.push(mailbox),
                         Err(error) => faults.push(error.to_string()),
                     }
                 }
@@ -229,13 +237,28 @@ fn subject(columns: &[Column], record: &csv::StringRecord) -> (SubjectInput, Vec
                     faults.push("it has no address".into());
                 }
             }
-            Column::Attribute(_) if field.is_empty() => {}
+            _ if field.is_empty() => {}
+            Column::Upn => match Upn::parse(field) {
+                Ok(upn) => found.upn = Some(upn),
+                Err(error) => faults.push(error.to_string()),
+            },
+            Column::Sid => match SecurityIdentifier::parse(field) {
+                Ok(sid) => found.sid = Some(sid),
+                Err(error) => faults.push(error.to_string()),
+            },
             Column::Attribute(attribute) => {
-                attributes.insert(*attribute, field.to_owned());
+                found.attributes.insert(*attribute, field.to_owned());
             }
         }
     }
-    (SubjectInput { mailboxes, attributes, ..SubjectInput::default() }, faults)
+    (found, faults)
+}
+
+/// What belongs to one person alone, each with the column that it comes from.
+fn own_names(subject: &SubjectInput) -> impl Iterator<Item = (&'static str, &str)> {
+    let mailboxes = subject.mailboxes.iter().map(|mailbox| (EMAIL, mailbox.as_str()));
+    let upn = subject.upn.iter().map(|upn| (UPN, upn.as_str()));
+    mailboxes.chain(upn).chain(subject.sid.iter().map(|sid| (SID, sid.as_str())))
 }
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ fn exit_codes() {
     code("authority show nobody", 4);
     code("authority show ../../etc/passwd", 2);
     code("template show nothing", 4);
+    home.write_private("torn.yaml", "format: 1\n");
+    code("template check torn.yaml", 2);
+    let issue = "issue --authority issuing --template smime-dual --passphrase-file passphrase --p12 never.p12 --p12-password-file p12-password";
+    code(&format!("{issue} --email carol@@example.test"), 2);
+    code(&format!("{issue} --email carol@example..test"), 2);
     code(
         "issue --authority issuing --template nothing --email a@example.test --csr alice.csr --out x.crt",
         4,

@@ -25,6 +25,27 @@ fn spreadsheets_write_it_in_their_own_way() {
 }
 
 #[test]
+fn windows_names_have_columns_of_their_own() {
+    let sid = "S-1-5-21-1004336348-1177238915-682003330-1104";
+    let text = format!("email,UPN,sid\nalice@example.test,alice@corp.test,{sid}\nbob@example.test,,\n");
+    let people = parse(text.as_bytes(), "p.csv").unwrap().complete("p.csv").unwrap();
+    let (alice, bob) = (&people[0].subject, &people[1].subject);
+    assert_eq!(alice.upn.as_ref().unwrap().as_str(), "alice@corp.test");
+    assert_eq!(alice.sid.as_ref().unwrap().as_str(), sid);
+    assert_eq!((&bob.upn, &bob.sid), (&None, &None));
+
+    let text = format!(
+        "email,upn,sid\na@x.test,a@corp.test,{sid}\nb@x.test,A@corp.test,\nc@x.test,,{sid}\n\
+         d@x.test,d,\ne@x.test,e@Corp.test,S-1-5-x\na@corp.test,,\n"
+    );
+    let error = parse(text.as_bytes(), "p.csv").unwrap().complete("p.csv").unwrap_err();
+    let AuthorityError::Lines { lines, .. } = &error else { panic!("{error}") };
+    let numbers: Vec<_> = lines.iter().map(|bad| bad.line).collect();
+    assert_eq!(numbers, [3, 4, 5, 6, 6], "a mailbox may be somebody's user principal name: {error}");
+    assert!(error.to_string().contains("line 3: A@corp.test stands in line 2 already"), "{error}");
+}
+
+#[test]
 fn every_bad_line_is_named() {
     let text = "email,common_name\nalice@example.test,A\nno address,B\nALICE@example.test,C\n,D\nx@y.test\nz@y.test,\n";
     let error = parse(text.as_bytes(), "p.csv").unwrap().complete("p.csv").unwrap_err();
