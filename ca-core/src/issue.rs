@@ -1,6 +1,7 @@
 //! Issuing a certificate to a person or a server.
 
 pub(crate) mod draft;
+mod leftover;
 pub mod output;
 
 use std::collections::BTreeSet;
@@ -247,6 +248,8 @@ pub(crate) fn commit_with(
     let mut delivered = Vec::with_capacity(prepared.len());
     for one in prepared {
         acts.push((one.entry, one.detail));
+    let files = prepared.iter().flat_map(|one| &one.staged);
+    leftover::look(writer, files.map(StagedFile::path), wait)?;
         delivered.push((one.certified, one.pem, one.staged));
     }
     acts.extend(after);

@@ -92,8 +92,8 @@ pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wai
         CrlView::parse_and_verify(&der, authority.certificate()).map_err(|error| bad(error.to_string()))?;
     let entries = view.count().map_err(|error| bad(error.to_string()))?;
     let number = hex::encode(number.as_be_bytes());
-    let staged =
-        request.out.as_ref().map(|path| StagedFile::write_apart(path, &der, Mode::Public)).transpose()?;
+    let write = |path: &PathBuf| StagedFile::write_apart(path, &der, Mode::Public, &number);
+    let staged = request.out.as_ref().map(write).transpose()?;
     let detail = Detail::CrlIssued {
         authority: name.to_owned(),
         number: number.clone(),

@@ -254,6 +254,8 @@ impl PairFiles {
 
     fn stage(&self, signing: &Prepared, encryption: &Prepared, chain: &[Vec<u8>]) -> Result<Vec<StagedFile>> {
         let mut staged = Vec::new();
+        // Both are one act.
+        let mark = signing.serial().to_string();
         const SIGNING: &str = "signing";
         const ENCRYPTION: &str = "encryption";
         let files: [(_, &[(&Prepared, &str)]); 3] = [
@@ -267,19 +269,19 @@ impl PairFiles {
                 AuthorityError::Input("a PKCS#12 file needs a password; give --p12-password-file".into())
             })?;
             let bytes = pkcs12_of(which, chain, (self.profile, Rounds::Many), &self.friendly_name, password)?;
-            staged.push(StagedFile::write_apart(path, &bytes, Mode::Private)?);
+            staged.push(StagedFile::write_apart(path, &bytes, Mode::Private, &mark)?);
         }
         let certificates = [(&self.signing_certificate, signing), (&self.encryption_certificate, encryption)];
         for (path, one) in certificates {
             if let Some(path) = path {
-                staged.push(write_pem(path, one)?);
+                staged.push(write_pem(path, one, &mark)?);
             }
         }
         Ok(staged)
     }
 }
 
-fn write_pem(path: &Path, prepared: &Prepared) -> Result<StagedFile> {
+fn write_pem(path: &Path, prepared: &Prepared, mark: &str) -> Result<StagedFile> {
     let pem = prepared.certified.pem()?;
-    Ok(StagedFile::write_apart(path, pem.as_bytes(), Mode::Public)?)
+    Ok(StagedFile::write_apart(path, pem.as_bytes(), Mode::Public, mark)?)
 }

@@ -194,6 +194,7 @@ impl RenewRequest<'_> {
             let password = self.files.password.as_ref().ok_or_else(|| {
                 AuthorityError::Input("a PKCS#12 file needs a password; give --p12-password-file".into())
             })?;
+        let mark = prepared.first().map(|first| first.serial().to_string()).unwrap_or_default();
             let shown = self.candidates.first().map(Candidate::shown).unwrap_or_default();
             let which: Vec<_> = prepared
                 .iter()
@@ -201,11 +202,12 @@ impl RenewRequest<'_> {
                 .map(|(one, candidate)| (one, purpose(&candidate.template)))
                 .collect();
             let bytes = pkcs12_of(&which, chain, (self.files.profile, Rounds::Many), shown, password)?;
-            staged.push(StagedFile::write_apart(path, &bytes, Mode::Private)?);
+            staged.push(StagedFile::write_apart(path, &bytes, Mode::Private, &mark)?);
         }
         if let Some(path) = &self.files.certificates {
             let texts = prepared.iter().map(|one| one.certified.pem()).collect::<Result<Vec<_>>>()?;
-            staged.push(StagedFile::write_apart(path, texts.concat().as_bytes(), Mode::Public)?);
+            let text = texts.concat();
+            staged.push(StagedFile::write_apart(path, text.as_bytes(), Mode::Public, &mark)?);
         }
         Ok(staged)
     }

@@ -37,7 +37,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileErr
     sync_dir(parent(path))
 }
 
-pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileError> {
+pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<File, FileError> {
     // A leftover of a crash may have other permissions, and is never followed.
     match fault::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -53,7 +53,8 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), 
         file.set_permissions(Permissions::from_mode(mode.bits())).map_err(FileError::io("change", path))?;
     }
     fault::write_all(&mut file, bytes).map_err(FileError::io("write", path))?;
-    fault::sync(&file).map_err(FileError::io("fsync", path))
+    fault::sync(&file).map_err(FileError::io("fsync", path))?;
+    Ok(file)
 }
 
 /// Makes `bytes` the end of a file: cuts everything from `offset` on, appends,

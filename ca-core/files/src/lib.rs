@@ -10,12 +10,14 @@ pub mod batch;
 pub mod fault;
 #[cfg(not(feature = "fault-injection"))]
 mod fault;
+pub mod leftover;
 pub mod lock;
 pub mod private;
 pub mod staged;
 
 pub use atomic::{Mode, create_dir_all, replace_tail, sync_dir, write_atomic};
 pub use batch::Batch;
+pub use leftover::{Leftover, leftovers};
 pub use lock::{Holder, WriteLock};
 pub use private::{check_private, check_trusted, create_private_dir, open_private, read_private};
 pub use staged::StagedFile;

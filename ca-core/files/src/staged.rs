@@ -1,7 +1,8 @@
 //! Files that are complete on disk before the act that they belong to is committed.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::atomic::{parent, temporary_name, write_synced};
 use crate::{FileError, Mode, fault, sync_dir};
@@ -14,6 +15,8 @@ pub struct StagedFile {
     temporary: PathBuf,
     path: PathBuf,
     published: bool,
+    /// Locked while this process lives, so that others know that it does.
+    _held: Option<File>,
 }
 
 impl StagedFile {
@@ -22,27 +25,37 @@ impl StagedFile {
     /// # Errors
     /// The temporary file cannot be written: a missing directory, a full disk.
     pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
-        Self::write_as(temporary_name(path), path, bytes, mode)
+        let staged = Self::new(temporary_name(path), path.to_owned());
+        write_synced(&staged.temporary, bytes, mode)?;
+        Ok(staged)
     }
 
     /// As [`StagedFile::write`], for files outside the home, where another process
-    /// may be about to write the same one: the temporary name is this file's own,
-    /// so that nobody publishes what somebody else wrote.
+    /// may be about to write the same one: the temporary name ends with `mark`, which
+    /// no other act has, so that nobody publishes what somebody else wrote. What a
+    /// killed process leaves is found by [`crate::leftovers`].
     ///
     /// # Errors
     /// As [`StagedFile::write`].
-    pub fn write_apart(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    pub fn write_apart(path: &Path, bytes: &[u8], mode: Mode, mark: &str) -> Result<Self, FileError> {
         let mut name = temporary_name(path).into_os_string();
-        name.push(format!(".{}-{number}", std::process::id()));
-        Self::write_as(name.into(), path, bytes, mode)
+        name.push(format!(".{mark}"));
+        let mut staged = Self::new(name.into(), path.to_owned());
+        loop {
+            let file = write_synced(&staged.temporary, bytes, mode)?;
+            // Where files cannot be locked, nobody takes one for abandoned.
+            let locked = file.lock().is_ok();
+            // Whoever came between the file and its lock took it for abandoned.
+            let removed = file.metadata().is_ok_and(|found| found.nlink() == 0);
+            if !(locked && removed) {
+                staged._held = Some(file);
+                return Ok(staged);
+            }
+        }
     }
 
-    fn write_as(temporary: PathBuf, path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
-        let staged = Self { temporary, path: path.to_owned(), published: false };
-        write_synced(&staged.temporary, bytes, mode)?;
-        Ok(staged)
+    const fn new(temporary: PathBuf, path: PathBuf) -> Self {
+        Self { temporary, path, published: false, _held: None }
     }
 
     /// Takes up a temporary file that an earlier process left beside `path`, if
@@ -51,7 +64,7 @@ impl StagedFile {
     pub fn adopt(path: &Path) -> Option<Self> {
         let temporary = temporary_name(path);
         let found = temporary.symlink_metadata().is_ok_and(|found| found.is_file());
-        found.then(|| Self { temporary, path: path.to_owned(), published: false })
+        found.then(|| Self::new(temporary, path.to_owned()))
     }
 
     /// Where the file is until it is published.
@@ -138,8 +151,8 @@ mod tests {
     fn two_that_write_the_same_file_do_not_publish_each_others() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("alice.p12");
-        let first = StagedFile::write_apart(&path, b"one", Mode::Private).unwrap();
-        let second = StagedFile::write_apart(&path, b"two", Mode::Private).unwrap();
+        let first = StagedFile::write_apart(&path, b"one", Mode::Private, "01").unwrap();
+        let second = StagedFile::write_apart(&path, b"two", Mode::Private, "02").unwrap();
         first.publish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one");
         drop(second);

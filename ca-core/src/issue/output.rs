@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ca_domain::SerialNumber;
-use ca_files::{FileError, Mode, StagedFile};
+use ca_files::{Mode, StagedFile};
 use ca_signing::pkcs12::{self, Pkcs12Profile};
 use ca_signing::{Passphrase, SoftwareKey};
 
@@ -100,6 +100,9 @@ impl Output {
                 )
             })
         };
+        let write = |path: &Path, bytes: &[u8], mode| {
+            StagedFile::write_apart(path, bytes, mode, &certified.serial.to_string())
+        };
         let staged = match self {
             Self::Certificate { path, .. } => write(path, certified.pem()?.as_bytes(), Mode::Public),
             Self::Chain { path, .. } => {
@@ -117,10 +120,6 @@ impl Output {
         };
         Ok(staged?)
     }
-}
-
-fn write(path: &Path, bytes: &[u8], mode: Mode) -> std::result::Result<StagedFile, FileError> {
-    StagedFile::write_apart(path, bytes, mode)
 }
 
 /// Looks once more, under the lock: another `ca` may have written the same name.

@@ -146,7 +146,8 @@ pub fn rename(
         if candidate.shown().eq_ignore_ascii_case(&plan.from) { plan.to.as_str() } else { candidate.shown() }
     });
     let bytes = pkcs12_of(&which, &desk.chain, (request.files.profile, Rounds::Many), shown, password)?;
-    let staged = StagedFile::write_apart(path, &bytes, Mode::Private)?;
+    let mark = prepared.first().map(|first| first.serial().to_string()).unwrap_or_default();
+    let staged = StagedFile::write_apart(path, &bytes, Mode::Private, &mark)?;
     if let Some(first) = prepared.first_mut() {
         first.staged.push(staged);
         if !request.files.replace {

@@ -19,8 +19,11 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::parse("2026-11-23T08:00:00Z").unwrap()
 }
 
+/// How long anything waits for another process.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
 pub(crate) fn wait() -> Wait<'static> {
-    Wait::quiet(Duration::from_secs(10), "test")
+    Wait::quiet(PATIENCE, "test")
 }
 
 pub(crate) fn passphrase() -> Passphrase {
@@ -107,6 +110,17 @@ impl Fixture {
         key: SubjectKey,
         outputs: &[Output],
     ) -> Result<Issued> {
+        self.issue_waiting(issuer, mailbox, key, outputs, &wait())
+    }
+
+    pub(crate) fn issue_waiting(
+        &self,
+        issuer: &AuthorityKey,
+        mailbox: &str,
+        key: SubjectKey,
+        outputs: &[Output],
+        wait: &Wait<'_>,
+    ) -> Result<Issued> {
         let template = templates::load(&self.home, "smime-dual")?;
         let request = IssueRequest {
             issuer,
@@ -117,7 +131,7 @@ impl Fixture {
             outputs,
             actor: "tester",
         };
-        issue(&self.home, &request, now(), &wait())
+        issue(&self.home, &request, now(), wait)
     }
 
     pub(crate) fn issue_p256(&self, issuer: &AuthorityKey, mailbox: &str) -> Issued {
