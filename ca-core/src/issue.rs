@@ -146,6 +146,25 @@ pub fn prepare(home: &Home, request: &IssueRequest<'_>, now: Timestamp) -> Resul
     prepare_approved(home, request, None, now)
 }
 
+/// As [`prepare`], for many: what certificates of one issuer have in common is read
+/// from the home once, as long as the issuer stays the same. What can change meanwhile
+/// is looked at again by [`commit`], under the lock.
+///
+/// # Errors
+/// As [`prepare`], for any of them; then none is prepared.
+pub fn prepare_many(home: &Home, requests: &[IssueRequest<'_>], now: Timestamp) -> Result<Vec<Prepared>> {
+    let mut prepared = Vec::with_capacity(requests.len());
+    for of_issuer in requests.chunk_by(|one, next| std::ptr::eq(one.issuer, next.issuer)) {
+        let Some(first) = of_issuer.first() else { continue };
+        let desk = Desk::open(home, first.issuer)?;
+        for request in of_issuer {
+            refuse_unapproved(request.template)?;
+            prepared.push(prepare_at(&desk, request, None, now)?);
+        }
+    }
+    Ok(prepared)
+}
+
 /// As [`prepare`], for a request that a second person approved or that needs no
 /// approval; with a policy the key is archived.
 pub(crate) fn prepare_approved(
@@ -166,8 +185,16 @@ fn prepare_sealed(
     escrow: Option<&Sealer<'_>>,
     now: Timestamp,
 ) -> Result<Prepared> {
+    prepare_at(&Desk::open(home, request.issuer)?, request, escrow, now)
+}
+
+fn prepare_at(
+    desk: &Desk<'_>,
+    request: &IssueRequest<'_>,
+    escrow: Option<&Sealer<'_>>,
+    now: Timestamp,
+) -> Result<Prepared> {
     Output::check(request.outputs)?;
-    let desk = Desk::open(home, request.issuer)?;
     let draft = Draft {
         template: request.template,
         subject: request.subject,
@@ -221,6 +248,8 @@ pub(crate) fn commit_with(
     wait: &Wait<'_>,
 ) -> Result<Vec<Issued>> {
     output::check_new(prepared.iter().flat_map(|one| &one.new_files))?;
+    let files = prepared.iter().flat_map(|one| &one.staged);
+    leftover::look(writer, files.map(StagedFile::path), wait)?;
     let authorities = writer.ask(wait, |index| index.authorities())?;
     let mut archives = BTreeSet::new();
     for archive in prepared.iter_mut().filter_map(|one| one.archive.take()) {
@@ -248,8 +277,6 @@ pub(crate) fn commit_with(
     let mut delivered = Vec::with_capacity(prepared.len());
     for one in prepared {
         acts.push((one.entry, one.detail));
-    let files = prepared.iter().flat_map(|one| &one.staged);
-    leftover::look(writer, files.map(StagedFile::path), wait)?;
         delivered.push((one.certified, one.pem, one.staged));
     }
     acts.extend(after);

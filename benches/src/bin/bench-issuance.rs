@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ca_core::domain::KeyAlgorithm;
+use ca_core::domain::profile::SubjectInput;
 use ca_core::domain::template::Template;
-use ca_core::issue::{IssueRequest, Prepared, SubjectKey, commit, prepare};
+use ca_core::domain::{KeyAlgorithm, VerifiedRequest};
+use ca_core::issue::{IssueRequest, SubjectKey, commit, prepare_many};
 use ca_core::signing::{BACKEND, SigningKey, SoftwareKey};
 use ca_core::{AuthorityKey, templates};
 use chancery_benches::home::{ACTOR, Bench, now, wait};
@@ -133,30 +134,28 @@ impl Setting<'_> {
         let began = Instant::now();
         let requests: Vec<_> =
             measured.request.time(|| self.people.iter().map(Person::verified).collect::<Result<_>>())?;
-        let prepared: Vec<_> = measured.prepare.time(|| {
-            self.people
-                .iter()
-                .zip(requests)
-                .map(|(person, request)| self.prepare(person, request))
-                .collect::<Result<_>>()
-        })?;
         let now = now()?;
+        let prepared = measured.prepare.time(|| {
+            let subjects = self.people.iter().map(Person::subject).collect::<Result<Vec<_>>>()?;
+            let requests: Vec<_> =
+                subjects.iter().zip(requests).map(|(subject, csr)| self.request(subject, csr)).collect();
+            Result::Ok(prepare_many(self.bench.home(), &requests, now)?)
+        })?;
         let issued = measured.commit.time(|| commit(self.bench.home(), prepared, now, &wait()))?;
         measured.all.add(began.elapsed());
         let last = issued.last().ok_or_else(|| fail("nothing was issued"))?;
         signed_part(&last.pem)
     }
 
-    fn prepare(&self, person: &Person, request: ca_core::domain::VerifiedRequest) -> Result<Prepared> {
-        let request = IssueRequest {
+    fn request<'r>(&'r self, subject: &'r SubjectInput, csr: VerifiedRequest) -> IssueRequest<'r> {
+        IssueRequest {
             issuer: &self.issuer,
             template: &self.template,
-            subject: &person.subject()?,
-            key: SubjectKey::Csr(Box::new(request)),
+            subject,
+            key: SubjectKey::Csr(Box::new(csr)),
             days: None,
             outputs: &[],
             actor: ACTOR,
-        };
-        Ok(prepare(self.bench.home(), &request, now()?)?)
+        }
     }
 }
