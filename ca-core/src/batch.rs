@@ -192,17 +192,27 @@ pub fn check_batch(
     Ok(run.check(table, &done, directory.is_none(), now, wait)?.1.len())
 }
 
-/// The table of people of `authority` whose certificates end before a time and have
-/// no successor, in the directory `out`: a table that is there already is the one to
-/// go on with. With `keep` a new one is written there.
+/// Whose certificates are renewed because they end soon.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiring<'a> {
+    /// Who issued them.
+    pub authority: &'a str,
+    /// They end before this time, and have no successor.
+    pub before: Timestamp,
+    /// Whether old certificates that sign are revoked as superseded.
+    pub supersede: bool,
+}
+
+/// The table of the people of `expiring`, in the directory `out`: a table that is there
+/// already is the one to go on with. With `keep` a new one is written there. Whom a
+/// template does not let renew this early is left for a later call.
 ///
 /// # Errors
 /// Nothing expires until then; a directory that is not empty.
 pub fn expiring_table(
     home: &Home,
     out: &Path,
-    authority: &str,
-    before: Timestamp,
+    expiring: Expiring<'_>,
     keep: bool,
     now: Timestamp,
     wait: &Wait<'_>,
@@ -210,11 +220,14 @@ pub fn expiring_table(
     if let Some(table) = directory::read_table(out)? {
         return Ok(table);
     }
-    let found = find(home, &RenewTarget::Expiring(before), now, wait)?;
+    let found = find(home, &RenewTarget::Expiring(expiring.before), now, wait)?;
     let mut people: Vec<_> = found
         .candidates
         .iter()
-        .filter(|candidate| candidate.old.authority == authority && !candidate.subject.mailboxes.is_empty())
+        .filter(|candidate| {
+            candidate.old.authority == expiring.authority && !candidate.subject.mailboxes.is_empty()
+        })
+        .filter(|candidate| candidate.refuse_overlap(expiring.supersede, now).is_ok())
         .map(|candidate| candidate.old.record.person.as_str())
         .collect();
     people.sort_unstable();

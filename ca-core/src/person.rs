@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ca_domain::mailbox::Mailbox;
 use ca_domain::{Detail, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
-use ca_index::{CertificateRecord, Filter, Index};
-use ca_ledger::{EntryKind, LedgerReader, NewEntry};
+use ca_index::{CertificateRecord, Filter, Index, lookup_key};
+use ca_ledger::{EntryKind, NewEntry};
 
 use crate::certify::detail_bytes;
 use crate::error::{AuthorityError, Result};
@@ -17,8 +17,10 @@ use crate::request::{self, Request};
 use crate::revoke::{Step, acts_of};
 use crate::templates;
 
+pub(crate) mod record;
 mod rename;
 
+pub use record::{Left, Recovery};
 pub use rename::{RenamePlan, RenameRequest, plan_rename, rename};
 
 /// Everything about a mailbox.
@@ -28,21 +30,10 @@ pub struct Dossier {
     pub certificates: Vec<Issuance>,
     /// When the person left, if that is recorded.
     pub left: Vec<Left>,
+    /// The recoveries of the person's keys.
+    pub recoveries: Vec<Recovery>,
     /// What was asked for in the person's name and needs, or had, a second person.
     pub requests: Vec<Request>,
-}
-
-/// The record of a person who left.
-#[derive(Clone, Debug)]
-pub struct Left {
-    /// When.
-    pub at: Timestamp,
-    /// Its entry in the ledger.
-    pub position: u64,
-    /// Who recorded it.
-    pub actor: String,
-    /// A remark.
-    pub note: Option<String>,
 }
 
 /// Everything about `mailbox`.
@@ -53,48 +44,26 @@ pub fn dossier(home: &Home, mailbox: &str, now: Timestamp, wait: &Wait<'_>) -> R
     let mut inventory = Inventory::open(home, wait)?;
     let filter = Filter { mailbox: Some(mailbox.to_owned()), ..Filter::default() };
     let records = select(&mut inventory, &filter, now, wait)?;
-    let names = |request: &Request| {
-        request
-            .document
-            .mailboxes
-            .iter()
-            .any(|named| ca_index::lookup_key(named) == ca_index::lookup_key(mailbox))
-    };
+    let names = |request: &Request| request.document.mailboxes.iter().any(|named| is_same(named, mailbox));
     let requests: Vec<_> = request::list(home)?.into_iter().filter(names).collect();
-    let left = match records.first().map(|record| record.position) {
-        Some(first) => leave_marks(inventory.ledger(), first, mailbox, wait)?,
+    let marks = match records.first().map(|record| record.position) {
+        Some(first) => record::marks(inventory.ledger(), first, mailbox, wait)?,
         None if requests.is_empty() => return Err(nobody(mailbox)),
-        None => Vec::new(),
+        None => record::Marks::default(),
     };
     let certificates =
         records.into_iter().map(|record| inventory.issuance(record)).collect::<Result<Vec<_>>>()?;
-    Ok(Dossier { certificates, left, requests })
+    Ok(Dossier { certificates, left: marks.left, recoveries: marks.recoveries, requests })
+}
+
+/// Whether two texts are one mailbox, however its domain and letter case are written.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
+    lookup_key(one) == lookup_key(other)
 }
 
 fn nobody(mailbox: &str) -> AuthorityError {
     AuthorityError::NotFound(format!("no certificate names {mailbox}; see `ca cert list`"))
-}
-
-/// The marks of `mailbox` since its first certificate. The index does not have
-/// them: they are few, and the entries are quickly read.
-fn leave_marks(ledger: &LedgerReader, from: u64, mailbox: &str, wait: &Wait<'_>) -> Result<Vec<Left>> {
-    let mut marks = Vec::new();
-    let total = ledger.size().saturating_sub(from);
-    for (count, found) in (1..).zip(ledger.entries(from..ledger.size())) {
-        let (position, entry) = found?;
-        if count % 4096 == 0 {
-            (wait.progress)(count, total);
-        }
-        if entry.kind != EntryKind::PersonLeft {
-            continue;
-        }
-        if let Ok(Detail::PersonLeft { person, actor, note }) = Detail::from_bytes(&ledger.detail(position)?)
-            && person.eq_ignore_ascii_case(mailbox)
-        {
-            marks.push(Left { at: entry.time, position, actor, note });
-        }
-    }
-    Ok(marks)
 }
 
 /// What happens to the encryption certificates of somebody who leaves.
@@ -121,7 +90,8 @@ pub struct LeavePlan {
 /// Archived keys stay in the archive in every case.
 ///
 /// # Errors
-/// No certificate names the mailbox.
+/// No certificate names the mailbox; the person left already, and nothing is to be
+/// revoked.
 pub fn plan_leave(
     home: &Home,
     mailbox: &str,
@@ -140,7 +110,7 @@ pub fn plan_leave(
         LeavePlan { writer, mailbox: mailbox.to_owned(), transition, revoked: Vec::new(), kept: Vec::new() };
     for record in records {
         let only_encrypts = templates::load(home, &record.template).is_ok_and(|template| !signs(&template));
-        let why = if !record.person.eq_ignore_ascii_case(mailbox) {
+        let why = if !is_same(&record.person, mailbox) {
             Some(format!("is {}'s, who also has this address", record.person))
         } else if record.is_expired(now) {
             Some(format!("expired on {}", record.not_after))
@@ -153,6 +123,18 @@ pub fn plan_leave(
             (Some(why), _) => plan.kept.push((record, why)),
             (None, Ok(after)) => plan.revoked.push(Step { record, after }),
             (None, Err(error)) => plan.kept.push((record, error.to_string())),
+        }
+    }
+    if plan.revoked.is_empty() {
+        let positions = || plan.kept.iter().map(|(record, _)| record.position);
+        let ledger = plan.writer.ledger.reader();
+        let marks = record::marks(ledger, positions().min().unwrap_or_default(), mailbox, wait)?.left;
+        // Who came back and has new certificates can leave again.
+        if let Some(left) = marks.last().filter(|left| positions().all(|position| position < left.position)) {
+            return Err(AuthorityError::Refused(format!(
+                "{mailbox} left on {} (ledger entry {}), and nothing is left to revoke; nothing was changed",
+                left.at, left.position
+            )));
         }
     }
     Ok(plan)
@@ -203,8 +185,8 @@ pub(crate) fn refuse_taken(writer: &mut Writer, to: &Mailbox, from: &str, wait: 
     let others: BTreeSet<_> = records
         .iter()
         .filter(|record| matches!(record.state, RevocationState::Good))
-        .map(|record| record.person.to_ascii_lowercase())
-        .filter(|person| *person != from.to_ascii_lowercase())
+        .map(|record| lookup_key(&record.person))
+        .filter(|person| *person != lookup_key(from))
         .collect();
     match others.first() {
         None => Ok(()),

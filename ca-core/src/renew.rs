@@ -91,7 +91,8 @@ pub(crate) fn purpose(template: &Template) -> &'static str {
 ///
 /// # Errors
 /// As [`crate::issue::issue`], for any of them; an old certificate that was revoked;
-/// a template that forbids the old key; new encryption keys without recovery agents.
+/// a template that forbids the old key, or a renewal this early; new encryption keys
+/// without recovery agents.
 pub fn renew(
     home: &Home,
     request: &RenewRequest<'_>,
@@ -99,6 +100,9 @@ pub fn renew(
     wait: &Wait<'_>,
 ) -> Result<Vec<Issued>> {
     request.check()?;
+    for candidate in request.candidates {
+        candidate.refuse_overlap(request.supersede, now)?;
+    }
     let archives =
         |candidate: &Candidate| matches!(request.key, RenewalKey::New(_)) && !signs(&candidate.template);
     let escrow = if request.candidates.iter().any(archives) { request.escrow } else { Escrow::None };
@@ -190,11 +194,11 @@ impl RenewRequest<'_> {
 
     fn stage(&self, prepared: &[Prepared], chain: &[Vec<u8>]) -> Result<Vec<StagedFile>> {
         let mut staged = Vec::new();
+        let mark = prepared.first().map(|first| first.serial().to_string()).unwrap_or_default();
         if let Some(path) = &self.files.pkcs12 {
             let password = self.files.password.as_ref().ok_or_else(|| {
                 AuthorityError::Input("a PKCS#12 file needs a password; give --p12-password-file".into())
             })?;
-        let mark = prepared.first().map(|first| first.serial().to_string()).unwrap_or_default();
             let shown = self.candidates.first().map(Candidate::shown).unwrap_or_default();
             let which: Vec<_> = prepared
                 .iter()
@@ -220,6 +224,30 @@ impl RenewFiles {
 }
 
 impl Candidate {
+    /// Refuses to renew so early that old and new certificate would be valid side by
+    /// side for longer than the template lets them; a certificate that `supersede` ends
+    /// in the same act is none.
+    ///
+    /// # Errors
+    /// It is too early; the message says when it is not.
+    pub fn refuse_overlap(&self, supersede: bool, now: Timestamp) -> Result<()> {
+        let Some(days) = self.template.renewal_overlap_days() else { return Ok(()) };
+        let record = &self.old.record;
+        let from = record.not_after.saturating_sub(u64::from(days) * 86_400);
+        let signs = signs(&self.template);
+        if now >= from || (supersede && signs) {
+            return Ok(());
+        }
+        let end_it = if signs { ", or end the old one with --supersede" } else { "" };
+        Err(AuthorityError::Refused(format!(
+            "certificate {} ends on {}, and template {:?} lets its successor overlap it for {days} days \
+             (renewal.overlap_days); renew from {from} on{end_it}",
+            record.serial,
+            record.not_after,
+            self.template.name()
+        )))
+    }
+
     /// The old certificate's key, if the template lets it stay.
     fn same_key(&self) -> Result<SubjectKey> {
         if !self.template.renews_with_same_key() {

@@ -137,6 +137,7 @@ fn a_life_renewed_renamed_and_left() {
     home.ca(leave).words("--yes").ok();
     let shown = home.ca("--json person show --email carol.c@example.test").ok().json();
     assert_eq!(shown["left"].as_array().expect("a list").len(), 1);
+    home.ca(leave).words("--yes").run().fails(3, &["left on"]);
     assert_eq!(home.ca("person show --email nobody@example.test").run().code, Some(4));
     let archived = home.ca("--json escrow list --email carol.c@example.test").ok().text();
     assert!(archived.contains("carol.c@example.test"), "{archived}");

@@ -1,7 +1,9 @@
 //! `ca person`.
 
 use ca_core::domain::{ReasonCode, RevocationState, Timestamp};
-use ca_core::person::{LeavePlan, RenamePlan, RenameRequest, dossier, plan_leave, plan_rename, rename};
+use ca_core::person::{
+    LeavePlan, RenamePlan, RenameRequest, dossier, is_same, plan_leave, plan_rename, rename,
+};
 use serde_json::{Value, json};
 
 use super::authority::unlock;
@@ -48,7 +50,7 @@ fn show_one(email: &str, context: &Context) -> Result<()> {
             record.not_before,
             record.not_after
         ));
-        if !record.person.eq_ignore_ascii_case(email) {
+        if !is_same(&record.person, email) {
             text.push_str(&format!("    is {}'s\n", record.person));
         }
         if let RevocationState::Revoked { at, reason, .. } = record.state {
@@ -75,6 +77,22 @@ fn show_one(email: &str, context: &Context) -> Result<()> {
         .iter()
         .map(|left| json!({"at": left.at.to_string(), "position": left.position, "actor": left.actor, "note": left.note}))
         .collect();
+    let mut recoveries = Vec::new();
+    for one in &found.recoveries {
+        let done =
+            one.agents.as_ref().map_or("asked for".into(), |agents| format!("by {}", agents.join(", ")));
+        text.push_str(&format!(
+            "  recovery {}  {}  {done}, ledger entry {}\n",
+            one.request, one.at, one.position
+        ));
+        recoveries.push(json!({
+            "request": one.request,
+            "at": one.at.to_string(),
+            "position": one.position,
+            "agents": one.agents,
+            "actor": one.actor,
+        }));
+    }
     let mut requests = Vec::new();
     for request in &found.requests {
         let document = &request.document;
@@ -94,7 +112,13 @@ fn show_one(email: &str, context: &Context) -> Result<()> {
             "actor": document.actor,
         }));
     }
-    let value = json!({"mailbox": email, "left": left, "certificates": values, "requests": requests});
+    let value = json!({
+        "mailbox": email,
+        "left": left,
+        "certificates": values,
+        "recoveries": recoveries,
+        "requests": requests,
+    });
     show(context, &text, &value)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ca_core::batch::{BatchKind, expiring_table};
+use ca_core::batch::{BatchKind, Expiring, expiring_table};
 use ca_core::domain::SerialNumber;
 use ca_core::renew::{Candidate, Found, RenewFiles, RenewRequest, RenewTarget, RenewalKey, find, renew};
 use ca_core::{Home, people};
@@ -39,6 +39,9 @@ pub(super) fn run(args: &RenewArgs, context: &Context) -> Result<()> {
             "none of the certificates is of that authority; see `ca cert list`".into(),
         ));
     };
+    for candidate in &found.candidates {
+        candidate.refuse_overlap(args.supersede, now)?;
+    }
     if args.dry_run {
         return show(context, &lines("Would renew", &found), &plan_value(&found));
     }
@@ -97,8 +100,8 @@ fn many(args: &RenewArgs, home: &Home, context: &Context) -> Result<()> {
         (Some(path), _) => (crate::input::read_limited(path, people::MAX_LEN)?, path.display().to_string()),
         (None, Some(before)) => {
             let keep = !args.dry_run;
-            let table =
-                context.waiting(|wait| expiring_table(home, out, authority, before, keep, now, wait))?;
+            let expiring = Expiring { authority, before, supersede: args.supersede };
+            let table = context.waiting(|wait| expiring_table(home, out, expiring, keep, now, wait))?;
             (table, out.join("people.csv").display().to_string())
         }
         (None, None) => return Err(CliError::Usage("name what to renew; see `ca help renew`".into())),

@@ -151,6 +151,13 @@ impl Template {
         self.file.renewal.same_key.as_ref().is_some_and(|permission| permission.is_allowed())
     }
 
+    /// For how many days an old certificate and its successor may be valid side by
+    /// side; none for no limit.
+    #[must_use]
+    pub fn renewal_overlap_days(&self) -> Option<u32> {
+        self.file.renewal.overlap_days.as_ref().map(|days| **days)
+    }
+
     /// Days of validity unless others are asked for; at least 1.
     #[must_use]
     pub fn default_days(&self) -> u32 {

@@ -13,6 +13,7 @@ use crate::error::{AuthorityError, Result};
 use crate::home::Wait;
 use crate::inventory::Inventory;
 use crate::people::{BadLine, Person, Table};
+use crate::person::record::Leavers;
 use crate::renew::candidate::{of_mailbox, select};
 use crate::renew::{Found, signs};
 
@@ -34,11 +35,15 @@ impl Run<'_> {
         let mut bad = Vec::new();
         let mut items = Vec::new();
         let mut inventory = Inventory::open(self.home, wait)?;
+        let leavers = match self.request.kind {
+            BatchKind::Renew { .. } => Leavers::read(inventory.ledger(), 0, wait)?,
+            BatchKind::Issue { .. } => Leavers::default(),
+        };
         for person in todo {
             if is_new {
                 self.refuse_begun(&mut inventory, person, now, wait)?;
             }
-            match self.item(&mut inventory, person, now, wait) {
+            match self.item(&mut inventory, person, &leavers, now, wait) {
                 Ok(item) => items.push(item),
                 Err(error) => bad.push(BadLine { line: person.line, what: error.to_string() }),
             }
@@ -71,6 +76,7 @@ impl Run<'_> {
         &self,
         inventory: &mut Inventory,
         person: &Person,
+        leavers: &Leavers,
         now: Timestamp,
         wait: &Wait<'_>,
     ) -> Result<Item> {
@@ -89,15 +95,19 @@ impl Run<'_> {
             }
             BatchKind::Renew { supersede, before } => {
                 let mut found = Found::default();
-                of_mailbox(self.home, inventory, person.mailbox(), now, wait, &mut found)?;
-                let until = before.unwrap_or(Timestamp::MAX);
-                found.candidates.retain(|candidate| candidate.old.record.not_after < until);
-                self.renewal(person, found, *supersede)
+                of_mailbox(self.home, inventory, person.mailbox(), leavers, now, wait, &mut found)?;
+                if let Some(before) = before {
+                    found.candidates.retain(|candidate| {
+                        candidate.old.record.not_after < *before
+                            && candidate.refuse_overlap(*supersede, now).is_ok()
+                    });
+                }
+                self.renewal(person, found, *supersede, now)
             }
         }
     }
 
-    fn renewal(&self, person: &Person, found: Found, supersede: bool) -> Result<Item> {
+    fn renewal(&self, person: &Person, found: Found, supersede: bool, now: Timestamp) -> Result<Item> {
         let mut item =
             Item { person: person.clone(), parts: Vec::new(), old: Vec::new(), retired: Vec::new() };
         let ours = self.request.issuer.authority.name();
@@ -105,6 +115,7 @@ impl Run<'_> {
             if candidate.old.authority != ours {
                 continue;
             }
+            candidate.refuse_overlap(supersede, now)?;
             let serial = candidate.old.record.serial;
             item.old.push(serial);
             if supersede && signs(&candidate.template) {

@@ -18,6 +18,7 @@ use crate::authority::Authority;
 use crate::error::Result;
 use crate::home::{Home, Wait};
 use crate::inventory::{Inventory, Issuance};
+use crate::person::record::Leavers;
 
 /// Something that expires.
 #[derive(Clone, Debug)]
@@ -134,6 +135,10 @@ fn certificates(
         records.push(record);
         ControlFlow::Continue(())
     })?;
+    let leavers = match records.iter().map(|record| record.position).min() {
+        Some(first) => Leavers::read(inventory.ledger(), first, wait)?,
+        None => return Ok(()),
+    };
     let here: BTreeSet<&[u8]> = authorities.iter().map(Authority::der).collect();
     for record in records {
         let Some(threshold) = crossed(thresholds, record.not_before, record.not_after, now) else {
@@ -145,7 +150,12 @@ fn certificates(
         if here.contains(issuance.der.as_slice()) {
             continue;
         }
-        if kind != Kind::Authority && superseded(&mut inventory, &issuance.record, kind, now, wait)? {
+        // Nobody renews for somebody who left.
+        let record = &issuance.record;
+        if kind == Kind::EndEntity && leavers.left_after(&record.person, record.position).is_some() {
+            continue;
+        }
+        if kind != Kind::Authority && superseded(&mut inventory, record, kind, now, wait)? {
             continue;
         }
         due.push(certificate(&issuance, kind, threshold));

@@ -7,7 +7,7 @@ use ca_signing::SoftwareKey;
 use ca_signing::pkcs12::Rounds;
 use x509_cert::Certificate;
 
-use super::refuse_taken;
+use super::{is_same, refuse_taken};
 use crate::authority::AuthorityKey;
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait};
@@ -57,7 +57,7 @@ pub struct RenameRequest<'a> {
 /// Nothing to renew, or the new address is not one.
 pub fn plan_rename(home: &Home, from: &str, to: &str, now: Timestamp, wait: &Wait<'_>) -> Result<RenamePlan> {
     let to = Mailbox::parse(to)?;
-    if to.as_str().eq_ignore_ascii_case(from) {
+    if is_same(to.as_str(), from) {
         return Err(AuthorityError::Input(format!("{to} is the old address; give another one with --to")));
     }
     let found = find(home, &RenewTarget::Mailbox(from.to_owned()), now, wait)?;
@@ -65,7 +65,7 @@ pub fn plan_rename(home: &Home, from: &str, to: &str, now: Timestamp, wait: &Wai
     let mut skipped = found.skipped;
     candidates.retain(|candidate| {
         let record = &candidate.old.record;
-        let theirs = record.person.eq_ignore_ascii_case(from);
+        let theirs = is_same(&record.person, from);
         if !theirs {
             skipped.push((record.serial, format!("is {}'s, who also has this address", record.person)));
         } else if record.is_expired(now) {
@@ -82,7 +82,7 @@ pub fn plan_rename(home: &Home, from: &str, to: &str, now: Timestamp, wait: &Wai
         let mailboxes = &mut candidate.subject.mailboxes;
         mailboxes.retain(|mailbox| {
             let text = mailbox.as_str();
-            !text.eq_ignore_ascii_case(from) && !text.eq_ignore_ascii_case(to.as_str())
+            !is_same(text, from) && !is_same(text, to.as_str())
         });
         mailboxes.insert(0, to.clone());
     }
@@ -143,7 +143,7 @@ pub fn rename(
         .collect();
     let shown = plan.candidates.first().map_or(plan.to.as_str(), |candidate| {
         // A name that is the old address would be shown for ever.
-        if candidate.shown().eq_ignore_ascii_case(&plan.from) { plan.to.as_str() } else { candidate.shown() }
+        if is_same(candidate.shown(), &plan.from) { plan.to.as_str() } else { candidate.shown() }
     });
     let bytes = pkcs12_of(&which, &desk.chain, (request.files.profile, Rounds::Many), shown, password)?;
     let mark = prepared.first().map(|first| first.serial().to_string()).unwrap_or_default();

@@ -17,6 +17,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait};
 use crate::inventory::{Inventory, Issuance};
+use crate::person::record::Leavers;
 use crate::templates;
 
 /// What shall be renewed.
@@ -74,13 +75,24 @@ pub fn find(home: &Home, target: &RenewTarget, now: Timestamp, wait: &Wait<'_>) 
         RenewTarget::Serials(serials) => {
             for serial in serials {
                 let issuance = inventory.by_serial(*serial, wait)?;
-                if let Some(why) = unfit(&issuance.record) {
+                let record = &issuance.record;
+                let why = match unfit(record) {
+                    Some(why) => Some(why),
+                    None => gone(&Leavers::read(inventory.ledger(), record.position, wait)?, record),
+                };
+                if let Some(why) = why {
                     return Err(AuthorityError::Refused(format!("certificate {serial} {why}")));
                 }
                 found.candidates.push(candidate(home, issuance)?);
             }
         }
-        RenewTarget::Mailbox(mailbox) => of_mailbox(home, &mut inventory, mailbox, now, wait, &mut found)?,
+        RenewTarget::Mailbox(mailbox) => {
+            let filter = Filter { mailbox: Some(mailbox.clone()), ..Filter::default() };
+            let all = select(&mut inventory, &filter, now, wait)?;
+            let first = all.iter().map(|record| record.position).min().unwrap_or_default();
+            let leavers = Leavers::read(inventory.ledger(), first, wait)?;
+            of_mailbox(home, &mut inventory, mailbox, &leavers, now, wait, &mut found)?;
+        }
         RenewTarget::Expiring(before) => {
             let filter = Filter {
                 expiring_before: Some(*before),
@@ -91,9 +103,10 @@ pub fn find(home: &Home, target: &RenewTarget, now: Timestamp, wait: &Wait<'_>) 
             for record in select(&mut inventory, &filter, now, wait)? {
                 people.insert(record.person.to_ascii_lowercase(), record.person);
             }
+            let leavers = Leavers::read(inventory.ledger(), 0, wait)?;
             for person in people.values() {
                 let mut theirs = Found::default();
-                match of_mailbox(home, &mut inventory, person, now, wait, &mut theirs) {
+                match of_mailbox(home, &mut inventory, person, &leavers, now, wait, &mut theirs) {
                     Ok(()) => {}
                     Err(AuthorityError::NotFound(_)) => continue,
                     Err(error) => return Err(error),
@@ -114,6 +127,7 @@ pub(crate) fn of_mailbox(
     home: &Home,
     inventory: &mut Inventory,
     mailbox: &str,
+    leavers: &Leavers,
     now: Timestamp,
     wait: &Wait<'_>,
     found: &mut Found,
@@ -121,7 +135,7 @@ pub(crate) fn of_mailbox(
     let filter = Filter { mailbox: Some(mailbox.to_owned()), ..Filter::default() };
     let mut newest: HashMap<String, CertificateRecord> = HashMap::new();
     for record in select(inventory, &filter, now, wait)? {
-        if let Some(why) = unfit(&record) {
+        if let Some(why) = unfit(&record).or_else(|| gone(leavers, &record)) {
             found.skipped.push((record.serial, why));
             continue;
         }
@@ -176,6 +190,12 @@ fn unfit(record: &CertificateRecord) -> Option<String> {
             Some(format!("was revoked ({reason}); issue a new one with `ca issue`"))
         }
     }
+}
+
+/// Who left keeps what runs on, but gets no successor of it.
+fn gone(leavers: &Leavers, record: &CertificateRecord) -> Option<String> {
+    let at = leavers.left_after(&record.person, record.position)?;
+    Some(format!("is of {}, who left on {at}; for somebody who came back use `ca issue`", record.person))
 }
 
 /// Template and names of a certificate.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ca_core::batch::{BatchKind, BatchRequest, expiring_table, issue_batch};
+use ca_core::batch::{BatchKind, BatchRequest, Expiring, expiring_table, issue_batch};
 use ca_core::domain::{KeyAlgorithm, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
 use ca_core::issue::{Issued, SubjectKey};
 use ca_core::pair::{Escrow, Pair, PairFiles, PairRequest, issue_pair};
@@ -124,6 +124,46 @@ fn a_renewal_has_the_names_and_another_key_and_is_not_renewed_twice() {
 }
 
 #[test]
+fn a_template_says_how_long_old_and_new_overlap() {
+    let fixture = Fixture::with_authorities();
+    for name in ["smime-signing", "smime-encryption"] {
+        let path = fixture.home.templates_dir().join(format!("{name}.yaml"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text}\nrenewal: {{ overlap_days: 20 }}\n")).unwrap();
+    }
+    let issuer = fixture.unlock("issuing");
+    let old = pair(&fixture, &issuer, ALICE, "old.p12");
+    // They end after 730 days, and are renewed on day 700.
+    let candidates = mailbox(&fixture, ALICE, later(700)).unwrap();
+    let path = fixture.path("new.p12");
+    let attempt = |candidates: &[Candidate], supersede| {
+        let key = RenewalKey::New(Some(KeyAlgorithm::P256));
+        renew_with(&fixture, &issuer, candidates, key, supersede, &files(Some(&path), None))
+    };
+    let before = fixture.size();
+    let early = attempt(&candidates, false).unwrap_err();
+    assert_eq!(early.class(), ErrorClass::Refused);
+    assert!(
+        early.to_string().contains("overlap_days") && early.to_string().contains("--supersede"),
+        "{early}"
+    );
+    let (signing, encryption) = candidates.split_at(1);
+    let never = attempt(encryption, true).unwrap_err().to_string();
+    assert!(!never.contains("--supersede"), "nothing supersedes what encrypts: {never}");
+    let dir = fixture.path("none");
+    for (supersede, people) in [(false, 0), (true, 1)] {
+        let expiring = Expiring { authority: "issuing", before: later(760), supersede };
+        let table = expiring_table(&fixture.home, &dir, expiring, false, later(700), &wait());
+        let lines = table.map_or(0, |table| String::from_utf8(table).unwrap().lines().count() - 1);
+        assert_eq!(lines, people);
+    }
+    assert_eq!(fixture.size(), before);
+    attempt(signing, true).unwrap();
+    assert!(matches!(state(&fixture, ALICE, old.signing.serial), RevocationState::Revoked { .. }));
+    assert!(candidates[1].refuse_overlap(false, later(711)).is_ok());
+}
+
+#[test]
 fn superseding_ends_what_signs_and_nothing_else() {
     let fixture = Fixture::with_authorities();
     let issuer = fixture.unlock("issuing");
@@ -192,7 +232,8 @@ fn what_expires_is_renewed_in_a_directory_that_a_second_call_goes_on_with() {
     }
     let out = fixture.path("renewed");
     let run = |at: Timestamp| {
-        let table = expiring_table(&fixture.home, &out, "issuing", later(760), true, at, &wait()).unwrap();
+        let expiring = Expiring { authority: "issuing", before: later(760), supersede: false };
+        let table = expiring_table(&fixture.home, &out, expiring, true, at, &wait()).unwrap();
         let request = BatchRequest {
             issuer: &issuer,
             kind: BatchKind::Renew { supersede: true, before: Some(later(760)) },
@@ -238,6 +279,15 @@ fn a_leaver_signs_no_more_and_the_mark_stays() {
     let found = dossier(&fixture.home, ALICE, now(), &wait()).unwrap();
     assert_eq!((found.left.len(), found.left[0].note.as_deref()), (1, Some("last day")));
     assert_eq!(state(&fixture, ALICE, theirs.encryption.serial), RevocationState::Good);
+    // What runs on is not renewed, in no way; nor does anybody leave twice.
+    let serials = RenewTarget::Serials(vec![theirs.encryption.serial]);
+    let error = find(&fixture.home, &serials, now(), &wait()).unwrap_err();
+    assert!(error.to_string().contains("who left on"), "{error}");
+    assert_eq!(mailbox(&fixture, ALICE, now()).unwrap_err().class(), ErrorClass::NotFound);
+    let expiring = find(&fixture.home, &RenewTarget::Expiring(later(800)), later(700), &wait()).unwrap();
+    assert!(expiring.candidates.iter().all(|one| one.old.record.person == "bob@example.test"));
+    let again = leave(EncryptionFate::Keep).err().unwrap();
+    assert!(again.class() == ErrorClass::Refused && again.to_string().contains("left on"), "{again}");
     // Later it is decided that the other one ends, too.
     let plan = leave(EncryptionFate::Revoke).unwrap();
     assert_eq!(plan.revoked[0].record.serial, theirs.encryption.serial);
@@ -246,6 +296,16 @@ fn a_leaver_signs_no_more_and_the_mark_stays() {
     assert!(bob.left.is_empty());
     assert!(bob.certificates.iter().all(|one| one.record.state == RevocationState::Good));
     assert!(dossier(&fixture.home, "eve@example.test", now(), &wait()).is_err());
+    // An address is the same one however its domain is written.
+    pair(&fixture, &issuer, "jürgen@bücher.example.test", "jürgen.p12");
+    let (reason, fate) = (ReasonCode::AffiliationChanged, EncryptionFate::Keep);
+    let plan = plan_leave(&fixture.home, "Jürgen@BÜCHER.example.test", reason, fate, now(), &wait()).unwrap();
+    assert_eq!(plan.revoked.len(), 1);
+    drop(plan);
+    // Who comes back is issued to anew, and renewed again.
+    pair(&fixture, &issuer, ALICE, "back.p12");
+    assert_eq!(mailbox(&fixture, ALICE, later(700)).unwrap().len(), 2);
+    assert_eq!(leave(EncryptionFate::Keep).unwrap().revoked.len(), 1);
 }
 
 #[test]

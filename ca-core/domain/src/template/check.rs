@@ -106,6 +106,14 @@ fn check_validity(file: &TemplateFile, problems: &mut Problems) {
         "validity.maximum_days",
         format!("{maximum} days are too many; use at most {MAX_DAYS}"),
     );
+    if let Some(overlap) = &file.renewal.overlap_days {
+        problems.add_if(
+            **overlap == 0 || **overlap > maximum,
+            overlap,
+            "renewal.overlap_days",
+            format!("{} days are no time to change certificates in; use 1 to {maximum}", **overlap),
+        );
+    }
     problems.add_if(
         *validity.backdate_minutes > MAX_BACKDATE,
         &validity.backdate_minutes,

@@ -99,7 +99,7 @@ pub struct TemplateFile {
     pub approval: At<Approval>,
     /// Which keys may be certified.
     pub key: KeySection,
-    /// What a renewal may keep.
+    /// What a renewal may keep, and when it may be.
     #[serde(default)]
     pub renewal: RenewalSection,
     /// How long certificates are valid.
@@ -159,7 +159,7 @@ pub struct KeySection {
     pub csr: At<Permission>,
 }
 
-/// What a renewal may keep.
+/// What a renewal may keep, and when it may be.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewalSection {
@@ -167,6 +167,10 @@ pub struct RenewalSection {
     /// file says otherwise.
     #[serde(default)]
     pub same_key: Option<At<Permission>>,
+    /// For how many days old and new certificate may be valid side by side: a renewal
+    /// is refused before, unless it supersedes the old one. No limit without it.
+    #[serde(default)]
+    pub overlap_days: Option<At<u32>>,
 }
 
 /// How long certificates are valid.

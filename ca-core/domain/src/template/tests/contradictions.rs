@@ -44,6 +44,8 @@ const CASES: &[Case] = &[
     ("empty usage", "smime-dual", "[digitalSignature, keyEncipherment]", "[]"),
     ("default beyond maximum", "smime-dual", "default_days: 730", "default_days: 1097"),
     ("zero days", "smime-dual", "default_days: 730", "default_days: 0"),
+    ("no overlap", "smime-dual", "validity:\n", "renewal: { overlap_days: 0 }\nvalidity:\n"),
+    ("overlap for ever", "smime-dual", "validity:\n", "renewal: { overlap_days: 1097 }\nvalidity:\n"),
     ("backdated", "smime-dual", "backdate_minutes: 5", "backdate_minutes: 2881"),
     ("user without purpose", "smime-dual", "extended_key_usage: [emailProtection]\n", ""),
     ("any purpose", "smime-dual", "[emailProtection]", "[emailProtection, anyExtendedKeyUsage]"),
