@@ -9,7 +9,8 @@ use ca_domain::{KeyIdentifier, RevocationState, Timestamp};
 use ca_service::{Alarms, LedgerView, Trust};
 use ca_status::ocsp::answer::CacheKey;
 use ca_status::ocsp::{
-    Answer, AnswerClass, AnswerPolicy, ErrorStatus, NoncePolicy, Resolved, Responder, ResponseSigner, request,
+    Answer, AnswerClass, AnswerPolicy, ErrorStatus, IssuerIds, NoncePolicy, Resolved, Responder,
+    ResponseSigner, request,
 };
 use tokio::sync::Semaphore;
 
@@ -61,6 +62,8 @@ pub struct Asker {
 pub struct Desk {
     pub(crate) view: Arc<LedgerView<Responder>>,
     pub(crate) signers: SignerSet,
+    /// Whose certificates simple requests are about.
+    issuers: Arc<[IssuerIds]>,
     pub(crate) cache: Arc<Cache<CacheKey, Signed>>,
     policy: AnswerPolicy,
     own_answers: Option<RateLimit>,
@@ -89,9 +92,11 @@ impl Desk {
         (meters, recorder): (Meters, Recorder),
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let issuers = view.read().issuers().into();
         Self {
             view,
             signers,
+            issuers,
             cache: Arc::new(Cache::new(cache_entries)),
             policy,
             own_answers,
@@ -109,6 +114,7 @@ impl Desk {
         Self {
             view: self.view.clone(),
             signers: self.signers.clone(),
+            issuers: self.issuers.clone(),
             cache: self.cache.clone(),
             policy,
             own_answers,
@@ -191,12 +197,26 @@ impl Desk {
         if self.policy.nonce == NoncePolicy::Require || self.view.trust(now) != Trust::Current {
             return None;
         }
-        let (key, state) = {
-            let responder = self.view.read();
-            let key = responder.simple_key(request)?;
-            (key, responder.table().status(&key.authority, &key.serial)?.state)
-        };
-        self.find(&key, state, &self.signers.find(&key.authority)?, now)
+        let key = CacheKey::of_simple(request, &self.issuers)?;
+        let signed = self.cache.find(&key)?;
+        if !signed.serves_at(self.moment(), now) {
+            // Something has changed since this answer was last given; its own status?
+            let (moment, state) = {
+                let responder = self.view.read();
+                (self.moment(), responder.table().status(&key.authority, &key.serial)?.state)
+            };
+            if !signed.serves(state, &self.signers.find(&key.authority)?, now) {
+                return None;
+            }
+            signed.is_right_at(moment);
+        }
+        Some(Reply::Shared { signed, source: Source::Cache })
+    }
+
+    /// A number that grows with every change of the ledger's view or of the signers:
+    /// as long as it is the same, what was right is right.
+    fn moment(&self) -> u64 {
+        self.view.version().wrapping_add(self.signers.generation())
     }
 
     fn find(

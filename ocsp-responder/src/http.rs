@@ -4,7 +4,6 @@
 //! router and its boxed bodies cost more than the answer. What is no OCSP goes to
 //! the router.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use ca_domain::Timestamp;
 use ca_service::conditional::{http_date, is_unchanged};
-use ca_service::{Clock, Handler};
+use ca_service::{Clock, Handler, Peer};
 use ca_status::ocsp::{AnswerClass, ErrorStatus};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -44,10 +43,35 @@ pub struct Shell {
     pub path: Box<str>,
     /// The longest request, in DER bytes.
     pub max_request_bytes: usize,
-    /// How long HTTP caches may keep an answer, in seconds.
-    pub max_http_age: u64,
+    /// How long HTTP caches may keep an answer.
+    pub max_http_age: HttpAge,
     /// Writes a line for some requests.
     pub log: Option<RequestLog>,
+}
+
+/// How long HTTP caches may keep an answer at most.
+#[derive(Clone, Debug)]
+pub struct HttpAge {
+    seconds: u64,
+    /// The header that says it: that of nearly all answers.
+    control: HeaderValue,
+}
+
+impl HttpAge {
+    /// At most so many seconds.
+    #[must_use]
+    pub fn new(seconds: u64) -> Self {
+        Self { seconds, control: Self::header(seconds) }
+    }
+
+    fn control(&self, seconds: u64) -> HeaderValue {
+        if seconds == self.seconds { self.control.clone() } else { Self::header(seconds) }
+    }
+
+    fn header(seconds: u64) -> HeaderValue {
+        let control = format!("max-age={seconds}, public, no-transform, must-revalidate");
+        HeaderValue::try_from(control).unwrap_or(NO_CACHE)
+    }
 }
 
 /// The paths that are no requests. The base64 of a request begins with M.
@@ -71,7 +95,7 @@ impl Front {
 impl Handler for Front {
     type Body = Either<Full<Bytes>, Body>;
 
-    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Answered {
+    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Answered {
         if ROUTED.contains(&request.uri().path()) {
             return Handler::handle(&self.router, request, peer).await.map(Either::Right);
         }
@@ -86,16 +110,16 @@ impl Handler for Front {
         let der = match form {
             // HEAD is GET without the body, which the server leaves out.
             metrics::Method::Get => shell.read_get(&head.uri),
-            metrics::Method::Post => shell.read_post(&head, body).await,
+            metrics::Method::Post => shell.read_post(&head, body, peer).await,
             metrics::Method::Other => Err(Refusal::Status(StatusCode::METHOD_NOT_ALLOWED)),
         };
         // How long a client takes to send its request says nothing about us.
         let begun = Instant::now();
         let (outcome, response) = match &der {
             Ok(der) => {
-                let asker = Asker { address: peer.ip(), now: shell.clock.now(), instant: begun };
+                let asker = Asker { address: peer.address().ip(), now: shell.clock.now(), instant: begun };
                 let reply = shell.desk.answer(der, asker).await;
-                (reply.outcome(), respond(&reply, &head.headers, asker.now, shell.max_http_age))
+                (reply.outcome(), respond(&reply, &head.headers, asker.now, &shell.max_http_age))
             }
             Err(refusal) => (refusal.outcome(), refusal.response()),
         };
@@ -103,7 +127,7 @@ impl Handler for Front {
         shell.desk.recorder().record(form, outcome, latency);
         if let Some(log) = &shell.log {
             let bytes = response.body().size_hint().exact().unwrap_or_default();
-            let (request, client) = (der.as_deref().ok(), peer.ip());
+            let (request, client) = (der.as_deref().ok(), peer.address().ip());
             let line = Line { method: form, outcome, latency, bytes, request, client };
             log.note(line, shell.desk.recorder());
         }
@@ -119,16 +143,21 @@ impl Shell {
         Ok(intake::from_path(uri.path(), &self.path, self.max_request_bytes)?.into())
     }
 
-    async fn read_post(&self, head: &axum::http::request::Parts, body: Incoming) -> Result<Bytes, Refusal> {
+    async fn read_post(
+        &self,
+        head: &axum::http::request::Parts,
+        body: Incoming,
+        peer: &Peer,
+    ) -> Result<Bytes, Refusal> {
         self.check_post(head)?;
         let body = Limited::new(body, self.max_request_bytes).collect();
-        match tokio::time::timeout(BODY_TIME, body).await {
-            Ok(Ok(body)) => Some(body.to_bytes()).filter(|body| !body.is_empty()).ok_or(Refusal::Malformed),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+        match peer.within(BODY_TIME, body).await {
+            Some(Ok(body)) => Some(body.to_bytes()).filter(|body| !body.is_empty()).ok_or(Refusal::Malformed),
+            Some(Err(error)) if error.is::<LengthLimitError>() => {
                 Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE))
             }
-            Ok(Err(_)) => Err(Refusal::Status(StatusCode::BAD_REQUEST)),
-            Err(_) => Err(Refusal::Status(StatusCode::REQUEST_TIMEOUT)),
+            Some(Err(_)) => Err(Refusal::Status(StatusCode::BAD_REQUEST)),
+            None => Err(Refusal::Status(StatusCode::REQUEST_TIMEOUT)),
         }
     }
 
@@ -195,9 +224,9 @@ impl From<Unusable> for Refusal {
 }
 
 /// The HTTP form of a reply (RFC 5019, section 6.2).
-fn respond(reply: &Reply, request: &HeaderMap, now: Timestamp, max_http_age: u64) -> Response<Full<Bytes>> {
+fn respond(reply: &Reply, request: &HeaderMap, now: Timestamp, limit: &HttpAge) -> Response<Full<Bytes>> {
     match reply {
-        Reply::Shared { signed, .. } => shared(signed, request, now, max_http_age),
+        Reply::Shared { signed, .. } => shared(signed, request, now, limit),
         Reply::Own { body, .. } => message(body.clone(), NO_STORE),
         Reply::Error(status) => error(*status),
     }
@@ -215,16 +244,17 @@ fn error(status: ErrorStatus) -> Response<Full<Bytes>> {
 fn message(body: Bytes, cache_control: HeaderValue) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     let headers = response.headers_mut();
+    // All that come, at once.
+    headers.reserve(8);
     headers.insert(header::CONTENT_TYPE, RESPONSE_TYPE);
     headers.insert(header::CACHE_CONTROL, cache_control);
     response
 }
 
-fn shared(signed: &Signed, request: &HeaderMap, now: Timestamp, max_http_age: u64) -> Response<Full<Bytes>> {
+fn shared(signed: &Signed, request: &HeaderMap, now: Timestamp, limit: &HttpAge) -> Response<Full<Bytes>> {
     let info = &signed.info;
-    let age = max_http_age.min(info.max_age).min(info.next_update.seconds_since(now));
-    let control = format!("max-age={age}, public, no-transform, must-revalidate");
-    let mut response = message(signed.body.clone(), HeaderValue::try_from(control).unwrap_or(NO_CACHE));
+    let age = limit.seconds.min(info.max_age).min(info.next_update.seconds_since(now));
+    let mut response = message(signed.body.clone(), limit.control(age));
     let headers = response.headers_mut();
     headers.insert(header::ETAG, signed.tag.clone());
     headers.insert(header::LAST_MODIFIED, signed.modified.clone());

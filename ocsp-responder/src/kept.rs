@@ -1,7 +1,7 @@
 //! A signed answer, with all that HTTP says about it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
@@ -34,7 +34,11 @@ pub struct Signed {
     state: Option<RevocationState>,
     renew_at: Timestamp,
     asked_for: AtomicBool,
+    /// The moment at which it was last found right.
+    checked: AtomicU64,
 }
+
+const UNCHECKED: u64 = u64::MAX;
 
 /// What an answer is made of.
 #[derive(Debug)]
@@ -58,19 +62,46 @@ impl Signed {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { der, class, info, authority, signer, state } = parts;
+        // One piece of memory: what is read together lies together.
+        let body_end = der.len();
+        let tag = entity_tag(&der);
+        let mut all = der;
+        let mut append = |text: &str| {
+            let start = all.len();
+            all.extend_from_slice(text.as_bytes());
+            start..all.len()
+        };
+        let headers =
+            [tag, http_date(info.this_update), http_date(info.next_update)].map(|text| append(&text));
+        let all = Bytes::from(all);
+        let [tag, modified, expires] = headers.map(|range| ascii(all.slice(range)));
         Self {
-            tag: ascii(&entity_tag(&der)),
-            modified: ascii(&http_date(info.this_update)),
-            expires: ascii(&http_date(info.next_update)),
-            body: Bytes::from(der),
+            body: all.slice(..body_end),
+            tag,
+            modified,
+            expires,
             renew_at: renew_at(info.this_update, info.next_update),
             asked_for: AtomicBool::new(false),
+            checked: AtomicU64::new(UNCHECKED),
             class,
             info,
             authority,
             signer,
             state,
         }
+    }
+
+    /// Whether it was found right at this moment of the ledger and the signers
+    /// already, and its time is not over: the way that costs least.
+    #[must_use]
+    pub fn serves_at(&self, moment: u64, now: Timestamp) -> bool {
+        self.checked.load(Ordering::Relaxed) == moment
+            && (self.info.this_update..self.renew_at).contains(&now)
+    }
+
+    /// Notes that it was found right at a moment.
+    pub fn is_right_at(&self, moment: u64) {
+        self.checked.store(moment, Ordering::Relaxed);
     }
 
     /// Whether it is still the right answer: the certificate's state, the
@@ -101,8 +132,8 @@ impl Signed {
 }
 
 /// A header value; ours are all ASCII.
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+fn ascii(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// When an answer is signed anew at the latest (S/MIME BR 4.9.10): at half its life if that is

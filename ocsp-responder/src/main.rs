@@ -8,6 +8,10 @@ use clap::Parser;
 use ocsp_responder::Daemon;
 use ocsp_responder::config::Config;
 
+/// An answer from memory is a dozen small allocations and little else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Answers OCSP requests from the ledger.
 #[derive(Debug, Parser)]
 #[command(

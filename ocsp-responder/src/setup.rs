@@ -9,7 +9,7 @@ use ca_status::ocsp::{AnswerPolicy, Budget, NeverIssued, NoncePolicy, Responder}
 
 use crate::answer::Desk;
 use crate::config::{Config, NeverIssuedRule, NonceRule};
-use crate::http::Shell;
+use crate::http::{HttpAge, Shell};
 use crate::metrics::{self, Meters};
 use crate::rate::RateLimit;
 use crate::request_log::RequestLog;
@@ -188,7 +188,7 @@ fn shell(config: &Config, desk: Desk, clock: &Arc<dyn Clock>) -> Shell {
         clock: clock.clone(),
         path: config.path.as_str().into(),
         max_request_bytes: config.max_request_bytes,
-        max_http_age: config.max_http_age.as_secs(),
+        max_http_age: HttpAge::new(config.max_http_age.as_secs()),
         log: config.request_log.map(RequestLog::new),
     }
 }

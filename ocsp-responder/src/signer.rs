@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ca_domain::{KeyIdentifier, Timestamp};
@@ -21,6 +22,8 @@ pub const NO_SIGNER: &str = "there is no usable OCSP signer";
 #[derive(Clone, Debug, Default)]
 pub struct SignerSet {
     current: Arc<RwLock<HashMap<KeyIdentifier, Arc<ResponseSigner>>>>,
+    /// Counted up whenever a signer is replaced.
+    generation: Arc<AtomicU64>,
 }
 
 impl SignerSet {
@@ -30,8 +33,16 @@ impl SignerSet {
         self.current.read().unwrap_or_else(PoisonError::into_inner).get(authority).cloned()
     }
 
+    /// The number of times that a signer was replaced: the signers are the same
+    /// as long as it is.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     fn replace(&self, signer: ResponseSigner) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        self.generation.fetch_add(1, Ordering::AcqRel);
         current.insert(signer.authority(), Arc::new(signer));
     }
 }

@@ -31,7 +31,7 @@ pub use daemon::{Crew, Options, Running, Worker};
 pub use follow::{LedgerFollower, LedgerSource, LedgerView, Trust};
 pub use metrics::Metrics;
 pub use reload::Reload;
-pub use server::{Handler, Limits};
+pub use server::{Handler, Limits, Peer};
 pub use span::Span;
 pub use watch::FileWatch;
 

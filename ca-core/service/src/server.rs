@@ -5,9 +5,11 @@ mod sources;
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,6 +20,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, Sleep};
 use tower::ServiceExt;
 
 use sources::Sources;
@@ -74,18 +77,59 @@ pub trait Handler: Clone + Send + Sync + 'static {
     fn handle(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 impl Handler for Router {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, _: &Peer) -> Response<Body> {
         match self.clone().oneshot(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    address: SocketAddr,
+    /// Made once: to arm a timer again costs little, to make one for each request
+    /// costs a lock that all connections share.
+    timer: Mutex<Option<Pin<Box<Sleep>>>>,
+}
+
+impl Peer {
+    /// A peer at this address.
+    #[must_use]
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address, timer: Mutex::new(None) }
+    }
+
+    /// Its address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What `work` comes to, or none if that takes longer than `limit`. One at a time.
+    pub async fn within<W: Future>(&self, limit: Duration, work: W) -> Option<W::Output> {
+        let mut work = pin!(work);
+        let mut armed = false;
+        poll_fn(|context| {
+            if let Poll::Ready(output) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            let mut timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            if !std::mem::replace(&mut armed, true) {
+                timer.as_mut().reset(Instant::now() + limit);
+            }
+            timer.as_mut().poll(context).map(|()| None)
+        })
+        .await
     }
 }
 
@@ -143,9 +187,10 @@ async fn connection(
 ) {
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    let peer = Arc::new(Peer::new(peer));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let app = app.clone();
-        async move { Ok::<_, Infallible>(app.handle(request, peer).await) }
+        let (app, peer) = (app.clone(), peer.clone());
+        async move { Ok::<_, Infallible>(app.handle(request, &peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -27,6 +27,8 @@ pub enum Trust {
 #[derive(Debug)]
 pub struct LedgerView<T> {
     table: RwLock<T>,
+    /// Counted up whenever the table may change.
+    version: AtomicU64,
     standing: Standing,
     /// Both in seconds; a new configuration changes them.
     max_age: AtomicU64,
@@ -63,6 +65,7 @@ impl<T> LedgerView<T> {
         };
         let view = Self {
             table: RwLock::new(table),
+            version: AtomicU64::new(0),
             standing,
             max_age: AtomicU64::default(),
             max_unreadable: AtomicU64::default(),
@@ -85,6 +88,14 @@ impl<T> LedgerView<T> {
     /// The table. The follower waits while it is held.
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of times that the table was changed. What was read from the table
+    /// at one version is right as long as the version is the same. It takes no lock;
+    /// while the table is held it does not change.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// How far to trust the table at `now`. It takes no lock.
@@ -124,7 +135,9 @@ impl<T> LedgerView<T> {
     }
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
+        let table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        table
     }
 
     /// The table holds all of `checkpoint`.

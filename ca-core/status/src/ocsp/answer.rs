@@ -1,6 +1,7 @@
 //! From request bytes to response bytes.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use ca_domain::{KeyIdentifier, SerialNumber, Timestamp};
@@ -10,7 +11,7 @@ use x509_ocsp::CertId;
 
 use super::request::{self, Budget, RequestView};
 use super::respond::{self, CertState, ErrorStatus, SingleStatus};
-use super::{CertIdForm, IssuerIds, ResponseSigner, simple};
+use super::{CertHash, CertIdForm, IssuerIds, ResponseSigner, simple};
 use crate::{Change, StatusError, StatusTable};
 
 /// How long, in seconds, a shared cache may keep an answer about a certificate
@@ -137,7 +138,7 @@ impl From<StatusError> for Answer {
 }
 
 /// Under which key a signed answer may be kept for the next such request.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CacheKey {
     /// The issuing authority.
     pub authority: KeyIdentifier,
@@ -145,6 +146,31 @@ pub struct CacheKey {
     pub serial: SerialNumber,
     /// How it was asked for: each form has its own answer.
     pub form: CertIdForm,
+}
+
+/// The low octets of a serial are random enough to tell certificates apart.
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [.., a, b, c, d, e, f, g, h] = *self.serial.padded();
+        let form = u64::from(self.form.null_parameters) + 2 * u64::from(self.form.hash == CertHash::Sha256);
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]).rotate_left(2) ^ form);
+    }
+}
+
+impl CacheKey {
+    /// The key under which the answer to a request is kept, if it is of the form
+    /// that nearly all clients send: one certificate of one of these issuers, no
+    /// extension, no signature. It reads such a request as [`request::parse`] and
+    /// [`Responder::resolve`] do, only faster; whether the certificate was issued
+    /// is not looked at.
+    #[must_use]
+    pub fn of_simple(request: &[u8], issuers: &[IssuerIds]) -> Option<Self> {
+        let id = simple::parse(request)?;
+        let serial = id.serial()?;
+        let known = |issuer: &IssuerIds| Some((issuer.authority(), issuer.form_of_ref(&id)?));
+        let (authority, form) = issuers.iter().find_map(known)?;
+        Some(Self { authority, serial, form })
+    }
 }
 
 /// A request whose answer is known but not signed.
@@ -247,18 +273,10 @@ impl Responder {
         }
     }
 
-    /// The key under which the answer to a request is kept, if it is of the form
-    /// that nearly all clients send: one certificate of ours, no extension, no
-    /// signature. It reads such a request as [`request::parse`] and
-    /// [`Responder::resolve`] do, only faster; whether the certificate was issued
-    /// is not looked at.
+    /// The issuers that are answered for.
     #[must_use]
-    pub fn simple_key(&self, request: &[u8]) -> Option<CacheKey> {
-        let id = simple::parse(request)?;
-        let serial = id.serial()?;
-        let known = |issuer: &IssuerIds| Some((issuer.authority(), issuer.form_of_ref(&id)?));
-        let (authority, form) = self.issuers.iter().find_map(known)?;
-        Some(CacheKey { authority, serial, form })
+    pub fn issuers(&self) -> &[IssuerIds] {
+        &self.issuers
     }
 
     /// What is to be said for a key, as if it were asked for now; none if the
