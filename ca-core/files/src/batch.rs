@@ -1,6 +1,7 @@
 //! Several files that become durable together, with few fsyncs of directories.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::atomic::{Mode, parent};
@@ -53,6 +54,8 @@ impl Batch {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists || !dir.is_dir() => {
                 return Err(FileError::io("create", dir)(error));
             }
+            // Others shall be able to enter, whatever the umask.
+            _ if mode == Mode::Public => open_to_all(dir)?,
             _ => {}
         }
         self.directories.insert(above.to_owned());
@@ -76,6 +79,16 @@ impl Batch {
     }
 }
 
+/// Lets others enter a directory that a umask or a crash left closed.
+fn open_to_all(dir: &Path) -> Result<(), FileError> {
+    let mut permissions = std::fs::metadata(dir).map_err(FileError::io("read", dir))?.permissions();
+    if permissions.mode() & 0o055 != 0o055 {
+        permissions.set_mode(permissions.mode() | 0o055);
+        std::fs::set_permissions(dir, permissions).map_err(FileError::io("change", dir))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -94,6 +107,18 @@ mod tests {
         batch.commit().unwrap();
         assert_eq!(fs::read(deep.join("two")).unwrap(), b"2");
         assert_eq!(fs::read_dir(&deep).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn others_enter_public_directories_whatever_the_umask() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b");
+        // As a umask of 077 would have made them.
+        Batch::new().create_dir(&deep, dir.path(), Mode::Private).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&deep), 0o700);
+        Batch::new().create_dir(&deep, dir.path(), Mode::Public).unwrap();
+        assert_eq!((mode(&deep), mode(&dir.path().join("a"))), (0o755, 0o755));
     }
 
     #[test]
