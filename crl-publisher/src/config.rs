@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ca_service::span::SpanOrOff;
-use ca_service::{ServiceError, Span, config};
+use ca_service::{LedgerPlace, ServiceError, Span, config};
 use serde::Deserialize;
 
 use crate::schedule::Schedule;
@@ -15,8 +15,9 @@ use crate::schedule::Schedule;
 struct ConfigFile {
     listen: SocketAddr,
     metrics_listen: Option<SocketAddr>,
-    ledger: Option<PathBuf>,
+    ledger: Option<LedgerPlace>,
     ledger_vkey: Option<String>,
+    state_dir: Option<PathBuf>,
     directory: PathBuf,
     #[serde(default = "default_checkpoint_age")]
     max_checkpoint_age: Span,
@@ -115,10 +116,12 @@ pub struct AuthorityConfig {
 /// The ledger that is followed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LedgerConfig {
-    /// Its directory.
-    pub directory: PathBuf,
+    /// Where it is.
+    pub place: LedgerPlace,
     /// The key that signs its checkpoints.
     pub vkey: String,
+    /// Where it is kept how far it was seen; nowhere without it.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// A configuration whose values fit each other.
@@ -177,8 +180,13 @@ impl Config {
             authorities.push(authority);
         }
         let ledger = match (file.ledger, file.ledger_vkey) {
-            (Some(directory), Some(vkey)) => {
-                Some(LedgerConfig { directory: config::beside(path, &directory), vkey })
+            (Some(place), Some(vkey)) => Some(LedgerConfig {
+                place: place.check(path).map_err(refuse)?,
+                vkey,
+                state_dir: file.state_dir.map(|dir| config::beside(path, &dir)),
+            }),
+            (None, None) if file.state_dir.is_some() => {
+                return Err(refuse("state_dir: there is no ledger to keep a position of".into()));
             }
             (None, None) if authorities.iter().all(|a| matches!(a.work, Work::Distribute { .. })) => None,
             _ => return Err(refuse("ledger, ledger_vkey: mode sign needs both".into())),

@@ -32,8 +32,8 @@ use std::time::Duration;
 use axum::Router;
 use ca_domain::KeyIdentifier;
 use ca_service::{
-    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerSource, LedgerView, Limits, Metrics,
-    Reload, Running, ServiceError, Span, Wake, Worker, follow,
+    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running,
+    ServiceError, Span, Wake, Worker, follow,
 };
 use ca_status::StatusTable;
 
@@ -126,13 +126,11 @@ impl Daemon {
         ));
         let open = |ledger: &LedgerConfig| {
             let (view, clock, alarms) = (view.clone(), clock.clone(), alarms.clone());
-            LedgerFollower::open(
-                LedgerSource::directory(&ledger.directory),
-                &ledger.vkey,
-                view,
-                clock,
-                alarms,
-            )
+            let follower = LedgerFollower::open(ledger.place.open()?, &ledger.vkey, view, clock, alarms)?;
+            match &ledger.state_dir {
+                Some(dir) => follower.remember(dir),
+                None => Ok(follower),
+            }
         };
         let mut follower = config.ledger.as_ref().map(open).transpose()?;
         let (mut tasks, mut certificates) = (Vec::new(), Vec::new());

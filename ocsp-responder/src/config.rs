@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ca_service::request_log::RequestLogConfig;
-use ca_service::{ServiceError, Span, config};
+use ca_service::{LedgerPlace, ServiceError, Span, config};
 use serde::Deserialize;
 
 /// The file as it is written.
@@ -15,8 +15,9 @@ struct ConfigFile {
     metrics_listen: Option<SocketAddr>,
     #[serde(default)]
     path: String,
-    ledger: PathBuf,
+    ledger: LedgerPlace,
     ledger_vkey: String,
+    state_dir: Option<PathBuf>,
     #[serde(default = "default_checkpoint_age")]
     max_checkpoint_age: Span,
     #[serde(default = "default_unreadable")]
@@ -112,10 +113,12 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// The path under which requests come, without a slash at its end; empty for the root.
     pub path: String,
-    /// The ledger's directory.
-    pub ledger: PathBuf,
+    /// Where the ledger is.
+    pub ledger: LedgerPlace,
     /// The key that signs the ledger's checkpoints.
     pub ledger_vkey: String,
+    /// Where it is kept how far the ledger was seen; nowhere without it.
+    pub state_dir: Option<PathBuf>,
     /// Past this age of the checkpoint no status is given.
     pub max_checkpoint_age: Span,
     /// After so long without a readable ledger no status is given.
@@ -189,8 +192,9 @@ impl Config {
             listen: file.listen,
             metrics_listen: file.metrics_listen,
             path: prefix,
-            ledger: beside(&file.ledger),
+            ledger: file.ledger.check(path).map_err(|what| refuse(&what))?,
             ledger_vkey: file.ledger_vkey,
+            state_dir: file.state_dir.as_deref().map(beside),
             max_checkpoint_age: file.max_checkpoint_age,
             max_unreadable: file.max_unreadable,
             response_validity: file.response_validity,
@@ -249,7 +253,7 @@ max_request_bytes: 10000
         ca_files::write_atomic(&path, text.as_bytes(), ca_files::Mode::Public).unwrap();
         let parsed = Config::load(&path);
         if let Ok(config) = &parsed {
-            assert!(config.ledger.starts_with(dir.path()));
+            assert_eq!(config.ledger, LedgerPlace::Directory(dir.path().join("ledger")));
         }
         parsed
     }

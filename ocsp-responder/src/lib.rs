@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use ca_service::follow::Applied;
 use ca_service::{
-    Alarms, Clock, FileWatch, LedgerFollower, LedgerSource, Limits, Metrics, Reload, Running, ServiceError,
-    Trust, Wake, Worker,
+    Alarms, Clock, FileWatch, LedgerFollower, Limits, Metrics, Reload, Running, ServiceError, Trust, Wake,
+    Worker,
 };
 use ca_status::ocsp::Responder;
 
@@ -56,11 +56,14 @@ impl Daemon {
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let alarms = Alarms::new();
         let metrics = Metrics::new("ocsp-responder", &alarms, clock.now())?;
-        let (ledger, vkey) = (config.ledger.clone(), config.ledger_vkey.clone());
+        let (source, vkey, dir) =
+            (config.ledger.open()?, config.ledger_vkey.clone(), config.state_dir.clone());
         let setup = Arc::new(Setup::new(config, clock.clone(), alarms.clone(), &metrics)?);
         let view = setup.view().clone();
-        let source = LedgerSource::directory(&ledger);
         let mut follower = LedgerFollower::open(source, &vkey, view, clock.clone(), alarms.clone())?;
+        if let Some(dir) = dir {
+            follower = follower.remember(&dir)?;
+        }
         follower.tick(|_| {});
         let anew = setup.clone();
         let reload = Reload::new(&alarms, &metrics, move |path| anew.take(path))?;

@@ -15,8 +15,8 @@ use tlog_tiles::{Checkpoint as TreeHead, Hash};
 
 use crate::key::VerifierKey;
 
-/// A checkpoint is much smaller; more bytes are not looked at.
-pub(crate) const MAX_CHECKPOINT: usize = 64 * 1024;
+/// A checkpoint is much smaller, in bytes; more are not looked at.
+pub const MAX_CHECKPOINT: usize = 64 * 1024;
 
 /// What the ledger was at a time.
 #[derive(Clone, Debug, Eq, PartialEq)]

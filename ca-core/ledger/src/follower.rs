@@ -111,6 +111,8 @@ pub struct Follower<S> {
     source: S,
     key: VerifierKey,
     last: Option<Good>,
+    /// What was seen before this follower began, until a checkpoint continued it.
+    seen: Option<Good>,
     /// Entries handed out; not more than the last checkpoint has.
     applied: u64,
 }
@@ -129,7 +131,7 @@ impl<S: Source> Follower<S> {
     /// # Errors
     /// `vkey` is no verification key.
     pub fn new(source: S, vkey: &str) -> Result<Self, LedgerError> {
-        Ok(Self { source, key: VerifierKey::parse(vkey)?, last: None, applied: 0 })
+        Ok(Self { source, key: VerifierKey::parse(vkey)?, last: None, seen: None, applied: 0 })
     }
 
     /// A follower that goes on where another one was, whose [`Follower::position`]
@@ -143,14 +145,18 @@ impl<S: Source> Follower<S> {
         let key = VerifierKey::parse(vkey)?;
         let good = Good::from_bytes(position, &key)?;
         let applied = good.checkpoint.size;
-        Ok(Self { source, key, last: Some(good), applied })
+        Ok(Self { source, key, last: Some(good), seen: None, applied })
     }
 
-    /// The same, but every entry is handed out again: for who kept the position and
-    /// not what the entries made.
-    #[must_use]
-    pub fn from_start(self) -> Self {
-        Self { applied: 0, ..self }
+    /// Makes it refuse what a follower at `position` would refuse, too, without
+    /// changing which entries come next: for who kept the position, and not what the
+    /// entries made or only some of it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Position`] as for [`Follower::resume`].
+    pub fn remember(self, position: &[u8]) -> Result<Self, LedgerError> {
+        let seen = Good::from_bytes(position, &self.key)?;
+        Ok(Self { seen: Some(seen), ..self })
     }
 
     /// The newest checkpoint that was verified; none before the first.
@@ -201,13 +207,13 @@ impl<S: Source> Follower<S> {
 
     fn poll_once(&mut self, take: &mut impl FnMut(u64, &[Entry])) -> Result<(), FollowError> {
         let note = self.source.checkpoint()?;
-        if self.last.as_ref().is_none_or(|last| last.note != note) {
+        if self.seen.is_some() || self.last.as_ref().is_none_or(|last| last.note != note) {
             let checkpoint = Checkpoint::verify(&note, &self.key)?;
-            if let Some(last) = &self.last {
-                follows(&last.checkpoint, &checkpoint)?;
+            for known in self.last.iter().chain(&self.seen) {
+                follows(&known.checkpoint, &checkpoint)?;
             }
             let known = self.last.as_ref().map_or(0, |last| last.checkpoint.size);
-            if self.applied == known && checkpoint.size - known <= FEW {
+            if self.seen.is_none() && self.applied == known && checkpoint.size - known <= FEW {
                 let (tree, entries) = self.grow(&checkpoint)?;
                 self.last = Some(Good { note, checkpoint, tree });
                 for chunk in entries.chunks(TILE_WIDTH as usize) {
@@ -218,6 +224,7 @@ impl<S: Source> Follower<S> {
             }
             let tree = self.load(&checkpoint)?;
             self.last = Some(Good { note, checkpoint, tree });
+            self.seen = None;
         }
         self.hand_out(take)
     }
@@ -254,16 +261,16 @@ impl<S: Source> Follower<S> {
         Ok(())
     }
 
-    /// The tree of a checkpoint out of its hash tiles, which continues the known one.
+    /// The tree of a checkpoint out of its hash tiles, which continues what is known.
     fn load(&self, checkpoint: &Checkpoint) -> Result<Tree, FollowError> {
         let tree = load_edge(&self.source, checkpoint.size)?;
         if tree.root().0 != checkpoint.root {
             return Err(FollowError::RootMismatch { size: checkpoint.size });
         }
-        if let Some(last) = &self.last
-            && !Authentic::new(&self.source, &tree).continues(&last.tree)?
-        {
-            return Err(FollowError::Forked { size: last.checkpoint.size });
+        for known in self.last.iter().chain(&self.seen) {
+            if !Authentic::new(&self.source, &tree).continues(&known.tree)? {
+                return Err(FollowError::Forked { size: known.checkpoint.size });
+            }
         }
         Ok(tree)
     }

@@ -60,6 +60,16 @@ impl TileId {
         self.width == 256
     }
 
+    /// The most bytes that such a file has; more need not be read.
+    #[must_use]
+    pub fn max_bytes(self) -> usize {
+        let one = match self.content {
+            Content::Entries => 2 + usize::from(u16::MAX),
+            Content::Hashes(_) => 32,
+        };
+        usize::from(self.width) * one
+    }
+
     /// `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`.
     #[must_use]
     pub fn path(self) -> String {

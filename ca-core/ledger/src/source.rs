@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::MAX_CHECKPOINT;
-use crate::layout::{CHECKPOINT, Content, TileId, in_dir};
+use crate::layout::{CHECKPOINT, TileId, in_dir};
 
 /// The public part of a ledger: its checkpoint and its tiles.
 ///
@@ -116,10 +116,6 @@ impl Source for DirectorySource {
     }
 
     fn tile(&self, id: TileId) -> Result<Vec<u8>, SourceError> {
-        let one = match id.content {
-            Content::Entries => 2 + usize::from(u16::MAX),
-            Content::Hashes(_) => 32,
-        };
-        self.read(&id.path(), usize::from(id.width) * one)
+        self.read(&id.path(), id.max_bytes())
     }
 }

@@ -1,5 +1,9 @@
 //! The one place where a daemon reads the time of day.
 
+mod sane;
+
+pub use sane::SaneClock;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -10,6 +14,17 @@ use ca_domain::Timestamp;
 pub trait Clock: Send + Sync + 'static {
     /// Now. A system clock outside 1970 to 9999 shows the nearer end.
     fn now(&self) -> Timestamp;
+
+    /// Takes note that somebody who was believed signed something at this time, so
+    /// that it is not much earlier now.
+    fn witness(&self, signed: Timestamp) {
+        let _ = signed;
+    }
+
+    /// What is wrong with the clock, as far as it can know.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The clock of the system.

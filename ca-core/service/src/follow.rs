@@ -1,8 +1,12 @@
 //! Following the ledger into a status table, and saying how far to trust it.
 
+mod http;
+mod memory;
+mod place;
 mod sink;
 mod view;
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +16,24 @@ use ca_ledger::layout::{CHECKPOINT, TileId};
 use ca_ledger::{DirectorySource, Entry, EntryKind, FollowError, Follower, LedgerError, Source, SourceError};
 use ca_status::Change;
 
+use memory::Memory;
+
 use crate::{Alarms, Bell, Clock, FileWatch, ServiceError, Span, Wake, Worker};
 
+pub use http::HttpSource;
+pub use place::{LedgerPlace, Remote};
 pub use sink::Sink;
 pub use view::{LedgerView, Trust};
 
-/// The checkpoint is looked at this often even without file events.
+/// A checkpoint in a directory is looked at this often even without file events.
 const POLL: Duration = Duration::from_secs(1);
+/// A server that cannot be reached is asked again after this time at most, or the
+/// configured one if that is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Clocks differ by less.
 const SKEW: Span = Span::minutes(10);
 const TOPIC: &str = "ledger";
+const CLOCK: &str = "clock";
 
 /// What one ledger entry did to a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,13 +49,20 @@ pub struct LedgerSource {
     source: Box<dyn Source + Send>,
     /// A file whose change means that there may be something new.
     watched: Option<PathBuf>,
+    poll: Duration,
 }
 
 impl LedgerSource {
     /// The ledger in a directory, the one with the file `checkpoint`.
     #[must_use]
     pub fn directory(dir: &Path) -> Self {
-        Self { source: Box::new(DirectorySource::new(dir)), watched: Some(dir.join(CHECKPOINT)) }
+        let watched = Some(dir.join(CHECKPOINT));
+        Self { source: Box::new(DirectorySource::new(dir)), watched, poll: POLL }
+    }
+
+    /// A source elsewhere, which is asked every `poll`, and less often while it fails.
+    pub fn remote(source: impl Source + Send + 'static, poll: Duration) -> Self {
+        Self { source: Box::new(source), watched: None, poll }
     }
 }
 
@@ -78,6 +97,10 @@ impl Source for Stoppable {
 pub struct LedgerFollower<T> {
     follower: Follower<Stoppable>,
     watched: Option<PathBuf>,
+    poll: Duration,
+    /// Polls that failed since the last good one.
+    failures: u32,
+    memory: Option<Memory>,
     bell: Bell,
     view: Arc<LedgerView<T>>,
     clock: Arc<dyn Clock>,
@@ -133,12 +156,28 @@ impl<T: Sink> LedgerFollower<T> {
         follower: impl FnOnce(Stoppable) -> Result<Follower<Stoppable>, LedgerError>,
     ) -> Result<Self, ServiceError> {
         let bell = Bell::new();
-        let LedgerSource { source, watched } = source;
+        let LedgerSource { source, watched, poll } = source;
         let follower = follower(Stoppable { source, bell: bell.clone() }).map_err(|error| match error {
             LedgerError::Position(_) => ServiceError::Position(error.to_string()),
             other => ServiceError::LedgerKey(other.to_string()),
         })?;
-        Ok(Self { follower, watched, bell, view, clock, alarms })
+        Ok(Self { follower, watched, poll, failures: 0, memory: None, bell, view, clock, alarms })
+    }
+
+    /// Keeps its position in a file below `dir`, and refuses from now on a ledger that
+    /// is older than the one seen by whoever kept it there before.
+    ///
+    /// # Errors
+    /// The directory cannot be made or is not private; there is a position that is
+    /// none of this ledger. A missing file is a new beginning.
+    pub fn remember(mut self, dir: &Path) -> Result<Self, ServiceError> {
+        let (memory, found) = Memory::open(dir)?;
+        if let Some(position) = found {
+            let refuse = |error| ServiceError::Position(format!("{}: {error}", memory.path().display()));
+            self.follower = self.follower.remember(&position).map_err(refuse)?;
+        }
+        self.memory = Some(memory);
+        Ok(self)
     }
 
     /// The view that it writes.
@@ -177,20 +216,31 @@ impl<T: Sink> LedgerFollower<T> {
         if new > 0 {
             tracing::info!(entries = new, changes = count, "read the ledger");
         }
-        let now = self.clock.now();
         match polled {
-            Ok(()) => {
-                if let Some(checkpoint) = self.follower.checkpoint() {
-                    self.view.is_read(checkpoint, now);
-                }
-                self.check_age(now);
-            }
+            Ok(()) => self.succeeded(),
             Err(_) if self.bell.is_stopped() => {}
-            Err(error) => self.failed(&error, now),
+            Err(error) => self.failed(&error, self.clock.now()),
+        }
+        match self.clock.trouble() {
+            Some(trouble) => self.alarms.raise(CLOCK, "the clock here jumped", trouble),
+            None => self.alarms.clear(CLOCK),
         }
     }
 
-    fn failed(&self, error: &FollowError, now: Timestamp) {
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        let Some(checkpoint) = self.follower.checkpoint() else { return };
+        self.clock.witness(checkpoint.time);
+        let now = self.clock.now();
+        self.view.is_read(checkpoint, now);
+        self.check_age(checkpoint.time, now);
+        if let Some(memory) = &mut self.memory {
+            memory.keep(&self.follower, false, &self.alarms);
+        }
+    }
+
+    fn failed(&mut self, error: &FollowError, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
         if error.is_transient() {
             self.view.is_unreadable(now);
             self.alarms.raise(TOPIC, "the ledger cannot be read", error);
@@ -200,9 +250,7 @@ impl<T: Sink> LedgerFollower<T> {
         }
     }
 
-    fn check_age(&self, now: Timestamp) {
-        let Some(checkpoint) = self.follower.checkpoint() else { return };
-        let time = checkpoint.time;
+    fn check_age(&self, time: Timestamp, now: Timestamp) {
         let age = now.seconds_since(time);
         if age > self.view.max_age().as_secs() {
             let todo = "run `ca ledger heartbeat` there, and by a timer from now on";
@@ -214,6 +262,18 @@ impl<T: Sink> LedgerFollower<T> {
         } else {
             self.alarms.clear(TOPIC);
         }
+    }
+
+    /// How long to wait before the next tick: longer and longer while a server fails,
+    /// and not the same for all that lost it in the same moment.
+    fn pause(&self) -> Duration {
+        if self.failures == 0 || self.watched.is_some() {
+            return self.poll;
+        }
+        let pause = self.poll.saturating_mul(1 << self.failures.min(10)).min(self.poll.max(LONGEST_PAUSE));
+        // Chance that nobody needs to be safe from.
+        let chance = RandomState::new().hash_one(self.failures) % 512;
+        pause.mul_f64(0.5 + chance as f64 / 1024.0)
     }
 
     /// Follows in a thread of its own. It calls `changed` as [`LedgerFollower::tick`]
@@ -228,11 +288,14 @@ impl<T: Sink> LedgerFollower<T> {
     ) -> Result<Worker, ServiceError> {
         let bell = self.bell.clone();
         Worker::spawn("ledger", bell.clone(), move || {
-            let mut watch = self.watched.take().map(|file| FileWatch::new(&[file], bell.clone()));
+            let mut watch = self.watched.clone().map(|file| FileWatch::new(&[file], bell.clone()));
             loop {
                 self.tick(&mut changed);
                 ticked(&self);
-                if bell.wait(POLL) == Wake::Stopped {
+                if bell.wait(self.pause()) == Wake::Stopped {
+                    if let Some(memory) = &mut self.memory {
+                        memory.keep(&self.follower, true, &self.alarms);
+                    }
                     return;
                 }
                 if let Some(watch) = &mut watch {

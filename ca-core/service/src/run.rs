@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::daemon::Signals;
-use crate::{Alarms, Clock, Options, Running, ServiceError, SystemClock, log};
+use crate::{Alarms, Clock, Options, Running, SaneClock, ServiceError, log};
 
 /// A daemon that is set up and does not serve yet.
 pub struct Prepared<F> {
@@ -24,7 +24,7 @@ pub fn run<F: FnOnce(SocketAddr) -> Result<Running, ServiceError>>(
     prepare: impl FnOnce(Arc<dyn Clock>) -> Result<Prepared<F>, ServiceError>,
 ) -> ExitCode {
     log::start(options.log_format);
-    let ended = prepare(Arc::new(SystemClock)).and_then(|daemon| {
+    let ended = prepare(Arc::new(SaneClock::system())).and_then(|daemon| {
         if options.check { Ok(check(&daemon.alarms, options)) } else { serve(daemon, options) }
     });
     ended.unwrap_or_else(|error| {

@@ -22,6 +22,8 @@ pub struct Bench {
     pub ca: TestAuthority,
     pub ledger: TestLedger,
     pub clock: ManualClock,
+    /// The value of the setting `ledger`.
+    pub ledger_at: String,
     running: Option<Running>,
 }
 
@@ -42,7 +44,8 @@ impl Bench {
     pub fn at(now: Timestamp) -> Self {
         let ca = TestAuthority::new("Issuing CA");
         let ledger = TestLedger::new(now);
-        let bench = Self { ca, ledger, clock: ManualClock::at(now), running: None };
+        let ledger_at = "ledger".to_owned();
+        let bench = Self { ca, ledger, clock: ManualClock::at(now), ledger_at, running: None };
         bench.write("ca.pem", bench.ca.pem().as_bytes());
         bench.ca.write_delegate(&bench.signer(), now.saturating_sub(DAY), now.saturating_add(90 * DAY));
         bench
@@ -65,7 +68,8 @@ impl Bench {
     /// Writes the configuration with these lines more; a further authority may come first.
     pub fn configure(&self, more: &str) -> PathBuf {
         let text = format!(
-            "listen: 127.0.0.1:0\nledger: ledger\nledger_vkey: \"{}\"\nauthorities:\n  - certificate: ca.pem\n    signer: signer\n{more}",
+            "listen: 127.0.0.1:0\nledger: {}\nledger_vkey: \"{}\"\nauthorities:\n  - certificate: ca.pem\n    signer: signer\n{more}",
+            self.ledger_at,
             self.ledger.vkey()
         );
         self.write("ocsp-responder.yaml", text.as_bytes())

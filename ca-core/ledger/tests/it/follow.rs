@@ -293,9 +293,13 @@ fn a_position_goes_on_where_it_was_and_refuses_what_is_older() {
         assert!(matches!(poll(&mut resume(&old)), Err(FollowError::Shrunk { .. })));
         assert_eq!(poll(&mut resume(&home.ledger())).unwrap(), vec![]);
         // With its memory, but from the start.
-        let mut again = resume(&home.ledger()).from_start();
+        let remember = |source: &std::path::Path| {
+            let new = Follower::new(DirectorySource::new(source), &vkey()).unwrap();
+            new.remember(&position).unwrap()
+        };
+        let mut again = remember(&home.ledger());
         assert_eq!(poll(&mut again).unwrap().len() as u64, known + 3);
-        assert!(matches!(poll(&mut resume(&old).from_start()), Err(FollowError::Shrunk { .. })));
+        assert!(matches!(poll(&mut remember(&old)), Err(FollowError::Shrunk { .. })));
 
         for more in [2, MANY] {
             let size = again.applied();
@@ -307,6 +311,30 @@ fn a_position_goes_on_where_it_was_and_refuses_what_is_older() {
             assert_eq!(resumed.position(), again.position());
         }
     }
+}
+
+#[test]
+fn a_table_older_than_the_memory_is_no_way_back() {
+    let home = Home::with(&[300]);
+    let mut first = follower(&home);
+    poll(&mut first).unwrap();
+    let table = first.position().unwrap();
+    let old = home.dir.path().join("old");
+    copy(&home.ledger(), &old);
+    home.writer().append(entries(300..310), at(400)).unwrap();
+    poll(&mut first).unwrap();
+    let seen = first.position().unwrap();
+    let resume = |source: &std::path::Path| {
+        let resumed = Follower::resume(DirectorySource::new(source), &vkey(), &table).unwrap();
+        resumed.remember(&seen).unwrap()
+    };
+    assert!(matches!(poll(&mut resume(&old)), Err(FollowError::Shrunk { from: 310, to: 300 })));
+    let new = poll(&mut resume(&home.ledger())).unwrap();
+    assert_eq!((new[0].0, new.len()), (300, 10));
+    // Another ledger that is longer than both and continues only the table.
+    let mut writer = LedgerWriter::open(&old, key(), &home.lock()).unwrap();
+    writer.append(entries(700..730), at(500)).unwrap();
+    assert!(matches!(poll(&mut resume(&old)), Err(FollowError::Forked { size: 310 })));
 }
 
 #[test]
