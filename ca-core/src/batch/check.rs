@@ -35,16 +35,21 @@ impl Run<'_> {
         let mut bad = Vec::new();
         let mut items = Vec::new();
         let mut inventory = Inventory::open(self.home, wait)?;
-        let leavers = match self.request.kind {
-            BatchKind::Renew { .. } => Leavers::read(inventory.ledger(), 0, wait)?,
-            BatchKind::Issue { .. } => Leavers::default(),
-        };
+        let renews = matches!(self.request.kind, BatchKind::Renew { .. });
+        let leavers = if renews { Leavers::read(inventory.ledger(), 0, wait)? } else { Leavers::default() };
         for person in todo {
             if is_new {
                 self.refuse_begun(&mut inventory, person, now, wait)?;
             }
             match self.item(&mut inventory, person, &leavers, now, wait) {
                 Ok(item) => items.push(item),
+                // Revoked, or gone, since the batch began: that must not hold up the others.
+                Err(AuthorityError::NotFound(what)) if !is_new && renews => {
+                    (wait.warn)(&format!(
+                        "line {} of {} is left out: {what}",
+                        person.line, self.request.table_name
+                    ));
+                }
                 Err(error) => bad.push(BadLine { line: person.line, what: error.to_string() }),
             }
         }

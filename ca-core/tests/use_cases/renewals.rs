@@ -1,10 +1,12 @@
 //! Renewal, leaving, a new address.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use ca_core::batch::{BatchKind, BatchRequest, Expiring, expiring_table, issue_batch};
 use ca_core::domain::{KeyAlgorithm, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
+use ca_core::files::fault::{self, Failure};
 use ca_core::issue::{Issued, SubjectKey};
 use ca_core::pair::{Escrow, Pair, PairFiles, PairRequest, issue_pair};
 use ca_core::people;
@@ -227,13 +229,12 @@ fn what_was_revoked_is_not_renewed_not_even_at_the_last_moment() {
 fn what_expires_is_renewed_in_a_directory_that_a_second_call_goes_on_with() {
     let fixture = Fixture::with_authorities();
     let issuer = fixture.unlock("issuing");
-    for name in ["alice", "bob", "carl"] {
-        pair(&fixture, &issuer, &format!("{name}@example.test"), &format!("{name}.p12"));
-    }
+    let [_, _, _, dan] = ["alice", "bob", "carl", "dan"]
+        .map(|name| pair(&fixture, &issuer, &format!("{name}@example.test"), &format!("{name}.p12")));
     let out = fixture.path("renewed");
     let run = |at: Timestamp| {
         let expiring = Expiring { authority: "issuing", before: later(760), supersede: false };
-        let table = expiring_table(&fixture.home, &out, expiring, true, at, &wait()).unwrap();
+        let table = expiring_table(&fixture.home, &out, expiring, true, at, &wait())?;
         let request = BatchRequest {
             issuer: &issuer,
             kind: BatchKind::Renew { supersede: true, before: Some(later(760)) },
@@ -250,14 +251,28 @@ fn what_expires_is_renewed_in_a_directory_that_a_second_call_goes_on_with() {
             actor: "tester",
         };
         let table = people::parse(&table, "people.csv").unwrap();
-        issue_batch(&fixture.home, &request, table, &|| Ok(at), &wait()).unwrap()
+        issue_batch(&fixture.home, &request, table, &|| Ok(at), &wait())
     };
+    // The disk fails when the batch has begun and nobody has anything.
     let before = fixture.size();
-    let report = run(later(700));
-    assert_eq!((report.people, report.issued), (3, 3));
+    for step in 0.. {
+        fault::arm(step, Failure::Once(ErrorKind::StorageFull));
+        let result = run(later(700));
+        fault::disarm();
+        assert!(result.is_err() && fixture.size() == before, "step {step}");
+        if out.join("batch.json").exists() {
+            break;
+        }
+    }
+    // What is revoked meanwhile does not hold up the others.
+    revoke(&fixture, dan.signing.serial, ReasonCode::KeyCompromise);
+    revoke(&fixture, dan.encryption.serial, ReasonCode::KeyCompromise);
+    let before = fixture.size();
+    let report = run(later(700)).unwrap();
+    assert_eq!((report.people, report.issued), (4, 3));
     assert_eq!(fixture.size(), before + 9, "two certificates and one revocation each");
     assert!(out.join("bob@example.test.p12").is_file() && out.join("passwords.csv").is_file());
-    assert_eq!(run(later(701)).issued, 0);
+    assert_eq!(run(later(701)).unwrap().issued, 0);
     assert_eq!(fixture.size(), before + 9);
 }
 
