@@ -143,8 +143,13 @@ fn kill_at(home: &Home, round: u64, point: u64, pace: &mut Pace, dice: &mut Dice
             assert!(status.success(), "the command failed by itself: {command:?}");
             return Fate::Done;
         }
-        if from.is_none() && files(home, round) >= point {
+        let there = files(home, round);
+        if from.is_none() && there >= point {
             from = Some(Instant::now());
+        }
+        // A machine that became faster since must not run away with the batch.
+        if reached && there > before {
+            break;
         }
         thread::sleep(Duration::from_micros(200));
     }
