@@ -6,6 +6,7 @@ mod check;
 mod escrow;
 mod ledger;
 mod notify;
+mod ocsp;
 mod person;
 mod request;
 
@@ -27,6 +28,7 @@ pub(crate) use escrow::{
 };
 pub(crate) use ledger::{CrlCommand, IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
 pub(crate) use notify::NotifyArgs;
+pub(crate) use ocsp::{OcspCommand, StapleArgs};
 pub(crate) use person::{LeaveArgs, NewKeyArgs, PersonCommand, RenameArgs, RenewArgs, RunArgs};
 pub(crate) use request::{ApproveArgs, RequestCommand, SubmitArgs};
 
@@ -132,6 +134,9 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Issue CRLs by hand.
     #[command(subcommand)]
     Crl(CrlCommand),
+    /// Keep OCSP answers for servers that staple them.
+    #[command(subcommand)]
+    Ocsp(OcspCommand),
     /// Make the certificates that OCSP answers are signed with.
     #[command(subcommand, name = "ocsp-signer")]
     OcspSigner(OcspSignerCommand),

@@ -10,6 +10,7 @@ mod issue;
 mod ledger;
 mod manual;
 mod notify;
+mod ocsp;
 mod pair;
 mod person;
 mod renew;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
         Command::Ledger(command) => ledger::run(command, context),
         Command::Man { out } => manual::pages(out.as_deref(), context),
         Command::Notify(args) => notify::run(&args, context),
+        Command::Ocsp(command) => ocsp::run(command, context),
         Command::OcspSigner(command) => crl::ocsp_signer(command, context),
         Command::Person(command) => person::run(command, context),
         Command::Release(args) => revoke::release(&args, context),

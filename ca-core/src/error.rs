@@ -187,6 +187,9 @@ pub enum AuthorityError {
     /// Name constraints that the template does not allow.
     #[error(transparent)]
     Narrow(#[from] NarrowError),
+    /// No usable answer for a staple; what was on the disk is still there.
+    #[error("{0}")]
+    Staple(String),
     /// A malformed template.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -249,6 +252,7 @@ impl AuthorityError {
             | Self::Damaged(_)
             | Self::Published { .. }
             | Self::Signing(_)
+            | Self::Staple(_)
             | Self::Unnamed { .. } => ErrorClass::Failed,
         }
     }

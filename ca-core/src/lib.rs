@@ -44,6 +44,7 @@ mod recovery;
 pub mod renew;
 pub mod request;
 pub mod revoke;
+pub mod staple;
 pub mod templates;
 
 pub use authority::{Authority, AuthorityKey};

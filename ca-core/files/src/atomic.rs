@@ -12,6 +12,8 @@ use crate::{FileError, StagedFile, fault};
 pub enum Mode {
     /// The owner alone: 0600.
     Private,
+    /// The owner, and the group for reading: 0640, whatever the umask.
+    Group,
     /// Everyone: 0644, whatever the umask.
     Public,
 }
@@ -20,7 +22,17 @@ impl Mode {
     const fn bits(self) -> u32 {
         match self {
             Self::Private => 0o600,
+            Self::Group => 0o640,
             Self::Public => 0o644,
+        }
+    }
+
+    /// The same for a directory.
+    pub(crate) const fn directory_bits(self) -> u32 {
+        match self {
+            Self::Private => 0o700,
+            Self::Group => 0o750,
+            Self::Public => 0o755,
         }
     }
 }
@@ -48,7 +60,7 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<File
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode.bits());
     let mut file = fault::open(&options, path).map_err(FileError::io("create", path))?;
-    if mode == Mode::Public {
+    if mode != Mode::Private {
         // For others to read, whatever the umask.
         file.set_permissions(Permissions::from_mode(mode.bits())).map_err(FileError::io("change", path))?;
     }
@@ -113,7 +125,8 @@ pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
 
 /// Creates a directory and its missing parents, each durable in its parent.
 ///
-/// Private directories get 0700, public ones 0755, whatever the umask.
+/// Private directories get 0700, those of a group 0750, public ones 0755, whatever
+/// the umask.
 ///
 /// # Errors
 /// A directory cannot be made or fsynced.
@@ -123,9 +136,9 @@ pub fn create_dir_all(dir: &Path, mode: Mode) -> Result<(), FileError> {
     }
     let above = parent(dir);
     create_dir_all(above, mode)?;
-    let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
+    let bits = mode.directory_bits();
     match fault::create_dir(dir, bits) {
-        Ok(()) if mode == Mode::Public => {
+        Ok(()) if mode != Mode::Private => {
             let open = Permissions::from_mode(bits);
             std::fs::set_permissions(dir, open).map_err(FileError::io("change", dir))?;
         }

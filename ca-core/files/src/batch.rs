@@ -49,7 +49,7 @@ impl Batch {
         }
         let above = parent(dir);
         self.create_dir(above, base, mode)?;
-        let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
+        let bits = mode.directory_bits();
         match fault::create_dir(dir, bits) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists || !dir.is_dir() => {
                 return Err(FileError::io("create", dir)(error));

@@ -4,6 +4,7 @@
 //! renamed over the old one, and the directory fsynced. A crash leaves the old
 //! file or the new one, whole.
 
+pub mod announce;
 pub mod atomic;
 pub mod batch;
 #[cfg(feature = "fault-injection")]
@@ -15,6 +16,7 @@ pub mod lock;
 pub mod private;
 pub mod staged;
 
+pub use announce::{AnnounceError, AnnouncedFile};
 pub use atomic::{Mode, create_dir_all, replace_tail, sync_dir, write_atomic};
 pub use batch::Batch;
 pub use leftover::{Leftover, leftovers};

@@ -121,6 +121,9 @@ pub enum StatusError {
     /// A certificate and key that may not sign OCSP responses for the authority.
     #[error("this certificate cannot sign OCSP responses: {0}")]
     SignerUnfit(&'static str),
+    /// Who issued a certificate is not known.
+    #[error("the issuer of the certificate is not among those given")]
+    IssuerMissing,
     /// A response that a relying party must not accept.
     #[error("the OCSP response is not acceptable: {0}")]
     ResponseUnacceptable(String),

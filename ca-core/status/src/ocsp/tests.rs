@@ -5,6 +5,7 @@ mod mutations;
 mod openssl;
 mod oracle;
 mod signers;
+mod staples;
 
 use std::sync::Arc;
 
