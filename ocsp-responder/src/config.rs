@@ -7,6 +7,9 @@ use ca_service::request_log::RequestLogConfig;
 use ca_service::{LedgerPlace, ServiceError, Span, config};
 use serde::Deserialize;
 
+use crate::staple::StapleConfig;
+use crate::staple::config as staples;
+
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +30,8 @@ struct ConfigFile {
     #[serde(default = "default_http_age")]
     max_http_age: Span,
     authorities: Vec<AuthorityConfig>,
+    #[serde(default)]
+    staples: Vec<StapleConfig>,
     #[serde(default)]
     nonce: NonceRule,
     #[serde(default)]
@@ -129,6 +134,8 @@ pub struct Config {
     pub max_http_age: Span,
     /// The authorities answered for.
     pub authorities: Vec<AuthorityConfig>,
+    /// The answers that are kept in files for servers.
+    pub staples: Vec<StapleConfig>,
     /// What becomes of a nonce.
     pub nonce: NonceRule,
     /// The answer for serials that were never issued.
@@ -178,6 +185,9 @@ impl Config {
         if file.max_checkpoint_age.as_secs() == 0 {
             return Err(refuse("max_checkpoint_age: give the ledger some time, such as 8d"));
         }
+        if !file.staples.is_empty() && file.nonce == NonceRule::Require {
+            return Err(refuse("nonce: a staple answers no request, so it has none; choose echo or ignore"));
+        }
         let prefix = file.path.trim_end_matches('/').to_owned();
         if !prefix.is_empty() && !prefix.starts_with('/') {
             return Err(refuse("path: begin it with a slash, such as /ocsp"));
@@ -200,6 +210,7 @@ impl Config {
             response_validity: file.response_validity,
             max_http_age: file.max_http_age,
             authorities,
+            staples: staples::check(file.staples, beside).map_err(|what| refuse(&what))?,
             nonce: file.nonce,
             never_issued: file.never_issued,
             max_request_bytes: file.max_request_bytes,
@@ -232,6 +243,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::staple::config::FileMode;
 
     const FULL: &str = "\
 listen: 127.0.0.1:8081
@@ -245,6 +257,12 @@ authorities:
 nonce: echo
 never_issued: unknown
 max_request_bytes: 10000
+staples:
+  - certificate: mail.pem
+    out: /s/mail.ocsp
+    mode: 0640
+    reload: [systemctl, reload, haproxy]
+  - { certificate: web.pem, out: /s/web.ocsp }
 ";
 
     fn parse(text: &str) -> Result<Config, ServiceError> {
@@ -264,6 +282,9 @@ max_request_bytes: 10000
         assert_eq!(config.response_validity, Span::hours(24));
         assert_eq!(config.authorities[0].certificate, Path::new("/a/certificate.pem"));
         assert!(config.authorities[0].signer.ends_with("signers/issuing"));
+        let staples: Vec<_> = config.staples.iter().map(|s| (s.mode, s.reload.len())).collect();
+        assert_eq!(staples, [(FileMode::Group, 3), (FileMode::Everybody, 0)]);
+        assert!(config.staples[0].certificate.ends_with("mail.pem"));
         assert_eq!((config.nonce, config.never_issued), (NonceRule::Echo, NeverIssuedRule::Unknown));
     }
 
@@ -272,6 +293,7 @@ max_request_bytes: 10000
         for (from, to, expected) in [
             ("nonce: echo", "nonce: maybe", "maybe"),
             ("nonce: echo", "nonces: echo", "nonces"),
+            ("nonce: echo", "nonce: require", "a staple answers no request"),
             ("response_validity: 24h", "response_validity: 11d", "response_validity"),
             ("response_validity: 24h", "response_validity: 5s", "response_validity"),
             ("response_validity: 24h", "path: ocsp", "path"),
@@ -281,6 +303,9 @@ max_request_bytes: 10000
             ("never_issued: unknown", "never_issued: good", "good"),
             ("nonce: echo", "request_log: {sample: 2}", "request_log"),
             ("nonce: echo", "request_log: {client_address: some}", "some"),
+            ("web.ocsp", "mail.ocsp", "the file of two staples"),
+            ("0640", "0666", "0666"),
+            ("[systemctl, reload, haproxy]", "[\"\"]", "reload"),
         ] {
             let error = parse(&FULL.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(expected), "{to}: {error}");

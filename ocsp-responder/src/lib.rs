@@ -2,9 +2,9 @@
 //! (RFC 6960, RFC 5019, RFC 9654).
 //!
 //! It holds a delegated signing key for each authority and nothing else: no CA
-//! key, no database, no code that issues. Three things run beside each other:
-//! a thread that follows the ledger into the status table, a thread that follows
-//! the signers' files, and the HTTP server.
+//! key, no database, no code that issues. These run beside each other: a thread
+//! that follows the ledger into the status table, a thread that follows the signers'
+//! files, two threads that keep files for servers that staple, and the HTTP server.
 
 pub mod answer;
 pub mod cache;
@@ -18,6 +18,7 @@ pub mod renew;
 pub mod request_log;
 pub mod setup;
 pub mod signer;
+pub mod staple;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -98,6 +99,8 @@ impl Daemon {
         let limits = Limits { connections, per_source, head_bytes, ..Limits::default() };
         let (shell, now) = (self.setup.shell.clone(), self.clock.clone());
         let (bell, setup, clock) = (self.setup.bell.clone(), self.setup, self.clock);
+        let changed = setup.staple_bell.clone();
+        let staples = staple::spawn(&setup.staples, changed.clone(), setup.shell.clone())?;
         let signers = Worker::spawn("signers", bell.clone(), move || {
             let keeper = || setup.keeper.lock().unwrap_or_else(PoisonError::into_inner);
             let mut files = keeper().files();
@@ -113,8 +116,12 @@ impl Daemon {
             }
         })?;
         let renewal = renew::spawn(shell.clone(), now.clone())?;
-        let replace = move |changes: &[Applied]| shell.load().desk.replace(changes, now.now());
-        let workers = vec![self.follower.spawn(replace, |_| {})?, signers, renewal];
+        let replace = move |changes: &[Applied]| {
+            shell.load().desk.replace(changes, now.now());
+            changed.ring();
+        };
+        let mut workers = vec![self.follower.spawn(replace, |_| {})?, signers, renewal];
+        workers.extend(staples);
         let running = Running::start(address, app, limits, workers)?.with_reload(self.reload);
         match config.metrics_listen {
             Some(address) => running.with_metrics(address, self.metrics.routes()),

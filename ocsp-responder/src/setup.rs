@@ -14,6 +14,7 @@ use crate::metrics::{self, Meters};
 use crate::rate::RateLimit;
 use crate::request_log::RequestLog;
 use crate::signer::{NO_SIGNER, SignerKeeper, SignerSet};
+use crate::staple::{self, SharedKeeper, StapleKeeper};
 
 /// Topics of the signers' alarms begin so.
 const SIGNER_TOPICS: &str = "signer ";
@@ -34,6 +35,10 @@ pub struct Setup {
     pub keeper: Arc<Mutex<SignerKeeper>>,
     /// Rung when the signers' files are others.
     pub bell: Bell,
+    /// The files with answers for servers.
+    pub staples: SharedKeeper,
+    /// Rung when the staples are others, or a status may have changed.
+    pub staple_bell: Bell,
 }
 
 impl Setup {
@@ -62,8 +67,11 @@ impl Setup {
         let seen = view.clone();
         metrics.observe_ledger(move || seen.clone(), &clock)?;
         metrics::observe(metrics, &shell)?;
+        let staples = StapleKeeper::new(&config.staples, &authorities, alarms.clone());
+        let (staples, staple_bell) = (Arc::new(Mutex::new(staples)), Bell::new());
         let (config, keeper) = (Mutex::new(config), Arc::new(Mutex::new(keeper)));
-        Ok(Self { clock, alarms, meters, view, config, shell, keeper, bell: Bell::new() })
+        let bell = Bell::new();
+        Ok(Self { clock, alarms, meters, view, config, shell, keeper, bell, staples, staple_bell })
     }
 
     /// What is known of the ledger.
@@ -116,6 +124,12 @@ impl Setup {
             self.shell.store(Arc::new(shell(&config, desk, &self.clock)));
             answer_for(&self.view, &config, authorities.iter())?;
         }
+        if !same || config.staples != old.staples {
+            let mut staples = self.staples.lock().unwrap_or_else(PoisonError::into_inner);
+            self.alarms.clear_all(staple::TOPICS);
+            *staples = StapleKeeper::new(&config.staples, &authorities, self.alarms.clone());
+        }
+        self.staple_bell.ring();
         self.view.set_limits(config.max_checkpoint_age, config.max_unreadable);
         *old = config;
         Ok(waiting)

@@ -77,6 +77,16 @@ impl TestAuthority {
         params.signed_by(&pair(key), &issuer).unwrap().der().to_vec()
     }
 
+    /// The PEM certificate of a server with this serial number.
+    #[must_use]
+    pub fn server(&self, serial: &SerialNumber) -> String {
+        let mut params = CertificateParams::new(["mail.example.test".to_owned()]).unwrap();
+        params.serial_number = Some(serial.as_be_bytes().to_vec().into());
+        let issuer = Issuer::from_params(&self.params, pair(&self.key));
+        let key = SoftwareKey::generate(KeyAlgorithm::P256).unwrap();
+        pem("CERTIFICATE", params.signed_by(&pair(&key), &issuer).unwrap().der())
+    }
+
     /// Writes `prefix.key` and `prefix.crt` of a new delegate; its certificate.
     pub fn write_delegate(&self, prefix: &Path, from: Timestamp, to: Timestamp) -> Vec<u8> {
         let key = SoftwareKey::generate(KeyAlgorithm::P256).unwrap();
