@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::{FileError, Mode, StagedFile, fault, sync_dir, write_atomic};
+use crate::{FileError, Mode, StagedFile, fault, leftovers, sync_dir, write_atomic};
 
 /// How often a running command is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -91,6 +91,9 @@ impl AnnouncedFile {
     pub fn replace(&self, bytes: &[u8]) -> Result<(), FileError> {
         // Under a name of its own until it is whole: a timer and a daemon may both write.
         let staged = StagedFile::write_apart(&self.path, bytes, self.mode, &std::process::id().to_string())?;
+        for left in leftovers(&self.path)? {
+            left.remove()?;
+        }
         let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.command.is_empty() {
             write_atomic(&self.marker(), b"", Mode::Private)?;
