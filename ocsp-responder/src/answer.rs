@@ -138,6 +138,13 @@ impl Desk {
         self.signers.find(authority)
     }
 
+    /// Whether an authority has a signer that is valid at `now`.
+    #[must_use]
+    pub fn has_signer(&self, now: Timestamp) -> bool {
+        let mut signers = self.recorder.authorities().iter().filter_map(|(id, _)| self.signer(id));
+        signers.any(|signer| (signer.not_before()..=signer.not_after()).contains(&now))
+    }
+
     /// Signed answers in memory.
     #[must_use]
     pub fn cached(&self) -> usize {

@@ -81,7 +81,11 @@ impl Daemon {
     #[must_use]
     pub fn front(&self) -> Front {
         let (view, clock) = (self.setup.view().clone(), self.clock.clone());
-        let health = self.alarms.routes(move || view.trust(clock.now()) == Trust::Current);
+        let shell = self.setup.shell.clone();
+        let health = self.alarms.routes(move || {
+            let now = clock.now();
+            view.trust(now) == Trust::Current && shell.load().desk.has_signer(now)
+        });
         Front::new(self.setup.shell.clone(), health)
     }
 

@@ -71,6 +71,26 @@ fn requests_ledger_and_signers() {
 }
 
 #[test]
+fn ready_means_that_status_is_given() {
+    let mut bench = Bench::idle();
+    let serial = bench.issue();
+    let ready = |bench: &Bench| client::get(bench.address(), "/readyz").status;
+    bench.start("");
+    assert_eq!((ready(&bench), bench.error(&serial)), (200, None));
+    // Without a signer there is no status, however good the ledger is.
+    std::fs::remove_file(ca_service::fixture::with_extension(&bench.signer(), "key")).unwrap();
+    bench.start("");
+    assert_eq!((ready(&bench), bench.error(&serial)), (503, Some(ca_status::ocsp::ErrorStatus::TryLater)));
+    assert_eq!(bench.health().0, 503);
+    let now = bench.now();
+    bench.ca.write_delegate(&bench.signer(), now.saturating_sub(DAY), now.saturating_add(90 * DAY));
+    common::wait_for("the signer", || ready(&bench) == 200);
+    assert_eq!(bench.error(&serial), None);
+    bench.clock.advance(9 * DAY);
+    assert_eq!((ready(&bench), bench.error(&serial)), (503, Some(ca_status::ocsp::ErrorStatus::TryLater)));
+}
+
+#[test]
 fn the_public_address_has_no_metrics() {
     for more in ["", "metrics_listen: 127.0.0.1:0\n"] {
         let bench = Bench::new(more);
