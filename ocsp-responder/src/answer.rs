@@ -9,8 +9,8 @@ use ca_domain::{KeyIdentifier, RevocationState, Timestamp};
 use ca_service::{Alarms, LedgerView, Trust};
 use ca_status::ocsp::answer::CacheKey;
 use ca_status::ocsp::{
-    Answer, AnswerClass, AnswerPolicy, ErrorStatus, IssuerIds, NoncePolicy, Resolved, Responder,
-    ResponseSigner, request,
+    Answer, AnswerClass, AnswerPolicy, ErrorStatus, NoncePolicy, Resolved, Responder, ResponseSigner,
+    SimpleRequests, request,
 };
 use tokio::sync::Semaphore;
 
@@ -62,8 +62,8 @@ pub struct Asker {
 pub struct Desk {
     pub(crate) view: Arc<LedgerView<Responder>>,
     pub(crate) signers: SignerSet,
-    /// Whose certificates simple requests are about.
-    issuers: Arc<[IssuerIds]>,
+    /// Those that are answered from memory without being parsed.
+    simple: SimpleRequests,
     pub(crate) cache: Arc<Cache<CacheKey, Signed>>,
     policy: AnswerPolicy,
     own_answers: Option<RateLimit>,
@@ -92,11 +92,11 @@ impl Desk {
         (meters, recorder): (Meters, Recorder),
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let issuers = view.read().issuers().into();
+        let simple = SimpleRequests::about(view.read().issuers());
         Self {
             view,
             signers,
-            issuers,
+            simple,
             cache: Arc::new(Cache::new(cache_entries)),
             policy,
             own_answers,
@@ -114,7 +114,7 @@ impl Desk {
         Self {
             view: self.view.clone(),
             signers: self.signers.clone(),
-            issuers: self.issuers.clone(),
+            simple: self.simple.clone(),
             cache: self.cache.clone(),
             policy,
             own_answers,
@@ -204,7 +204,7 @@ impl Desk {
         if self.policy.nonce == NoncePolicy::Require || self.view.trust(now) != Trust::Current {
             return None;
         }
-        let key = CacheKey::of_simple(request, &self.issuers)?;
+        let key = self.simple.key(request)?;
         let signed = self.cache.find(&key)?;
         if !signed.serves_at(self.moment(), now) {
             // Something has changed since this answer was last given; its own status?

@@ -10,7 +10,7 @@ pub mod cert_id;
 pub mod request;
 pub mod respond;
 pub mod signer;
-mod simple;
+pub mod simple;
 pub mod staple;
 pub mod view;
 
@@ -22,6 +22,7 @@ pub use cert_id::{CertHash, CertIdForm, IssuerIds};
 pub use request::{Budget, RequestView};
 pub use respond::{CertState, ErrorStatus, SingleStatus};
 pub use signer::ResponseSigner;
+pub use simple::SimpleRequests;
 pub use staple::{Staple, StapleSubject};
 pub use view::{OcspView, ViewState, ViewStatus};
 pub use x509_ocsp::CertId;

@@ -11,7 +11,7 @@ use x509_ocsp::CertId;
 
 use super::request::{self, Budget, RequestView};
 use super::respond::{self, CertState, ErrorStatus, SingleStatus};
-use super::{CertHash, CertIdForm, IssuerIds, ResponseSigner, simple};
+use super::{CertHash, CertIdForm, IssuerIds, ResponseSigner};
 use crate::{Change, StatusError, StatusTable};
 
 /// How long, in seconds, a shared cache may keep an answer about a certificate
@@ -154,22 +154,6 @@ impl Hash for CacheKey {
         let [.., a, b, c, d, e, f, g, h] = *self.serial.padded();
         let form = u64::from(self.form.null_parameters) + 2 * u64::from(self.form.hash == CertHash::Sha256);
         state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]).rotate_left(2) ^ form);
-    }
-}
-
-impl CacheKey {
-    /// The key under which the answer to a request is kept, if it is of the form
-    /// that nearly all clients send: one certificate of one of these issuers, no
-    /// extension, no signature. It reads such a request as [`request::parse`] and
-    /// [`Responder::resolve`] do, only faster; whether the certificate was issued
-    /// is not looked at.
-    #[must_use]
-    pub fn of_simple(request: &[u8], issuers: &[IssuerIds]) -> Option<Self> {
-        let id = simple::parse(request)?;
-        let serial = id.serial()?;
-        let known = |issuer: &IssuerIds| Some((issuer.authority(), issuer.form_of_ref(&id)?));
-        let (authority, form) = issuers.iter().find_map(known)?;
-        Some(Self { authority, serial, form })
     }
 }
 

@@ -12,7 +12,6 @@ use spki::AlgorithmIdentifierOwned;
 use x509_cert::Certificate;
 use x509_ocsp::CertId;
 
-use super::simple::{CertIdRef, null_parameters};
 use crate::StatusError;
 
 /// The hash of a CertID. RFC 5019 clients use SHA-1, RFC 9919 ones SHA-256.
@@ -102,16 +101,12 @@ impl IssuerIds {
     #[must_use]
     pub fn form(&self, id: &CertId) -> Option<CertIdForm> {
         let algorithm = &id.hash_algorithm;
-        let null_parameters = null_parameters(algorithm.parameters.as_ref().map(AnyRef::from))?;
+        let null_parameters = match &algorithm.parameters {
+            None => false,
+            Some(any) if any.is_null() => true,
+            Some(_) => return None,
+        };
         let hash = CertHash::of_oid(algorithm.oid)?;
-        let named = (id.issuer_name_hash.as_bytes(), id.issuer_key_hash.as_bytes());
-        (self.hashes(hash) == named).then_some(CertIdForm { hash, null_parameters })
-    }
-
-    /// The same for a CertID that is still in its request.
-    pub(super) fn form_of_ref(&self, id: &CertIdRef<'_>) -> Option<CertIdForm> {
-        let null_parameters = null_parameters(id.hash_algorithm.parameters)?;
-        let hash = CertHash::of_oid(id.hash_algorithm.oid)?;
         let named = (id.issuer_name_hash.as_bytes(), id.issuer_key_hash.as_bytes());
         (self.hashes(hash) == named).then_some(CertIdForm { hash, null_parameters })
     }

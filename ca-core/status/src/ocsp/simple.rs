@@ -1,59 +1,81 @@
 //! The request that nearly all clients send: one certificate, no extension, no
-//! signature. Read without copying, so that an answer from memory costs little.
+//! signature. It is recognised, not parsed: it equals octet for octet what the
+//! encoder writes for this certificate, up to the serial at its end.
 //!
-//! Whatever is not of this form is left to [`request::parse`](super::request::parse),
-//! which alone decides what is malformed. What is of this form reads the same there.
+//! Whatever differs in one octet is left to [`request::parse`], which alone decides
+//! what is malformed. To parse takes five times as many instructions as all else
+//! that an answer from memory needs of this crate.
 
-use der::asn1::{AnyRef, IntRef, OctetStringRef, SequenceOf};
-use der::{Decode, Sequence};
-use spki::AlgorithmIdentifierRef;
+use std::sync::Arc;
 
 use ca_domain::SerialNumber;
 
-/// CertID (RFC 6960, section 4.1.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Sequence)]
-pub(super) struct CertIdRef<'a> {
-    pub(super) hash_algorithm: AlgorithmIdentifierRef<'a>,
-    pub(super) issuer_name_hash: OctetStringRef<'a>,
-    pub(super) issuer_key_hash: OctetStringRef<'a>,
-    serial_number: IntRef<'a>,
+use super::answer::CacheKey;
+use super::{CertIdForm, IssuerIds, request};
+
+/// Octets of a serial, with the zero in front that keeps it positive.
+const CONTENT: std::ops::RangeInclusive<usize> = 1..=SerialNumber::MAX_LEN;
+
+/// Recognises the simple requests about some issuers. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct SimpleRequests {
+    /// By the length of the request.
+    starts: Arc<[Vec<Start>]>,
 }
 
-impl CertIdRef<'_> {
-    /// The serial; none for one that no certificate can have.
-    pub(super) fn serial(&self) -> Option<SerialNumber> {
-        let bytes = self.serial_number.as_bytes();
-        // IntRef leaves a leading zero in place, and so the sign visible.
-        if bytes.first().is_none_or(|b| *b >= 0x80) { None } else { SerialNumber::from_be_bytes(bytes).ok() }
+/// All of a request but the serial.
+#[derive(Debug)]
+struct Start {
+    bytes: Vec<u8>,
+    issuer: IssuerIds,
+    form: CertIdForm,
+}
+
+impl SimpleRequests {
+    /// Those about certificates of these issuers.
+    #[must_use]
+    pub fn about(issuers: &[IssuerIds]) -> Self {
+        let mut starts: Vec<Vec<Start>> = Vec::new();
+        for issuer in issuers {
+            for (form, length) in CertIdForm::ALL.into_iter().flat_map(|form| CONTENT.map(move |n| (form, n)))
+            {
+                // What cannot be encoded is not recognised.
+                let Some(mut bytes) = example(issuer, form, length) else { continue };
+                let whole = bytes.len();
+                bytes.truncate(whole - length);
+                if starts.len() <= whole {
+                    starts.resize_with(whole + 1, Vec::new);
+                }
+                if let Some(starts) = starts.get_mut(whole) {
+                    starts.push(Start { bytes, issuer: issuer.clone(), form });
+                }
+            }
+        }
+        Self { starts: starts.into() }
+    }
+
+    /// The key under which the answer to a request is kept, if it is a simple one.
+    /// Whether the certificate was issued is not looked at.
+    #[must_use]
+    pub fn key(&self, request: &[u8]) -> Option<CacheKey> {
+        self.starts.get(request.len())?.iter().find_map(|start| {
+            let serial = request.strip_prefix(start.bytes.as_slice())?;
+            // DER: positive, and no octet more than needed.
+            let canonical = match *serial {
+                [0] => false,
+                [0, second, ..] => second >= 0x80,
+                [first, ..] => first < 0x80,
+                [] => false,
+            };
+            let serial = canonical.then(|| SerialNumber::from_be_bytes(serial).ok()).flatten()?;
+            Some(CacheKey { authority: start.issuer.authority(), serial, form: start.form })
+        })
     }
 }
 
-/// Request without extensions.
-#[derive(Clone, Copy, Debug, Sequence)]
-struct SingleRef<'a> {
-    req_cert: CertIdRef<'a>,
-}
-
-/// TBSRequest of version 1, not named explicitly, without requestor and extensions.
-#[derive(Clone, Debug, Sequence)]
-struct TbsRef<'a> {
-    request_list: SequenceOf<SingleRef<'a>, 1>,
-}
-
-/// OCSPRequest without a signature.
-#[derive(Clone, Debug, Sequence)]
-struct RequestRef<'a> {
-    tbs_request: TbsRef<'a>,
-}
-
-/// Reads a request of the simple form; none if it has another.
-pub(super) fn parse(bytes: &[u8]) -> Option<CertIdRef<'_>> {
-    let request = RequestRef::from_der(bytes).ok()?;
-    request.tbs_request.request_list.get(0).map(|single| single.req_cert)
-}
-
-/// Whether the hash parameters are the NULL that most clients write; none if
-/// they are something else than NULL or absent.
-pub(super) fn null_parameters(parameters: Option<AnyRef<'_>>) -> Option<bool> {
-    parameters.map_or(Some(false), |any| any.is_null().then_some(true))
+/// A request about a serial of some length; any stands for all.
+fn example(issuer: &IssuerIds, form: CertIdForm, length: usize) -> Option<Vec<u8>> {
+    let serial = SerialNumber::from_be_bytes(&vec![1; length]).ok()?;
+    let id = issuer.cert_id_in(form, &serial).ok()?;
+    request::build(&[id], None).ok()
 }
