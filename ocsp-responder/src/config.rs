@@ -232,6 +232,7 @@ impl Config {
         config::keep("metrics_listen", &mut self.metrics_listen, &old.metrics_listen, &mut waiting);
         config::keep("ledger", &mut self.ledger, &old.ledger, &mut waiting);
         config::keep("ledger_vkey", &mut self.ledger_vkey, &old.ledger_vkey, &mut waiting);
+        config::keep("state_dir", &mut self.state_dir, &old.state_dir, &mut waiting);
         config::keep("max_request_bytes", &mut self.max_request_bytes, &old.max_request_bytes, &mut waiting);
         config::keep("max_connections", &mut self.max_connections, &old.max_connections, &mut waiting);
         let (new, old) = (&mut self.max_connections_per_source, &old.max_connections_per_source);
