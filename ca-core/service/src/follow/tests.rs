@@ -1,13 +1,15 @@
 use std::fs;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use ca_domain::{KeyIdentifier, ReasonCode, RevocationState, SerialNumber};
 use ca_files::WriteLock;
 use ca_ledger::{LedgerKey, LedgerWriter, NewEntry};
 use ca_status::StatusTable;
+use proptest::prelude::*;
 
 use super::*;
-use crate::ManualClock;
+use crate::{ManualClock, SaneClock};
 
 const AUTHORITY: KeyIdentifier = KeyIdentifier([3; 20]);
 const START: u64 = 1_795_000_000;
@@ -201,4 +203,203 @@ fn the_moment_to_save_comes_after_each_tick() {
     bell.stop();
     // The thread ends, and with it the sender.
     while receive.recv().is_ok() {}
+}
+
+#[test]
+fn a_memory_refuses_an_older_ledger_after_a_restart() {
+    let bench = Bench::new();
+    let state = bench.dir.path().join("state");
+    bench.append((0..10).map(issued).collect());
+    let checkpoint = bench.ledger().join("checkpoint");
+    let old = fs::read(&checkpoint).unwrap();
+    bench.append(vec![revoked(7)]);
+    let new = fs::read(&checkpoint).unwrap();
+    // The first one writes the file, and the second one finds it.
+    let restart = || {
+        let mut follower = bench.follower().remember(&state).unwrap();
+        follower.tick(|_| {});
+        bench.trust(&follower)
+    };
+    assert_eq!(restart(), Trust::Current);
+    fs::write(&checkpoint, &old).unwrap();
+    assert_eq!(restart(), Trust::Refused);
+    fs::write(&checkpoint, &new).unwrap();
+    assert_eq!(restart(), Trust::Current);
+
+    // A damaged file asks for a person; without one it is a new beginning.
+    let file = state.join("follower");
+    let good = fs::read(&file).unwrap();
+    for bad in [&good[..good.len() - 1], b"", &old] {
+        fs::write(&file, bad).unwrap();
+        let Err(error) = bench.follower().remember(&state) else { panic!("taken") };
+        assert!(matches!(error, ServiceError::Position(_)), "{error}");
+        assert!(error.to_string().contains("follower"), "{error}");
+    }
+    fs::remove_file(&file).unwrap();
+    fs::write(&checkpoint, &old).unwrap();
+    assert_eq!(restart(), Trust::Current);
+}
+
+#[test]
+fn the_last_position_is_kept_when_the_daemon_ends() {
+    let bench = Bench::new();
+    let state = bench.dir.path().join("state");
+    let follower = bench.follower().remember(&state).unwrap();
+    let bell = follower.bell.clone();
+    let (send, receive) = std::sync::mpsc::channel();
+    let worker = follower.spawn(
+        |_| {},
+        move |follower| {
+            let _ = send.send(follower.position());
+        },
+    );
+    let _worker = worker.unwrap();
+    let first = receive.recv().unwrap();
+    bench.append((0..10).map(issued).collect());
+    let last = receive.iter().find(|position| *position != first).unwrap();
+    bell.stop();
+    while receive.recv().is_ok() {}
+    assert_eq!(fs::read(state.join("follower")).ok(), last);
+}
+
+#[test]
+fn a_clock_set_back_makes_no_old_ledger_fresh() {
+    let bench = Bench::new();
+    let passed = Arc::new(AtomicI64::new(0));
+    let count = passed.clone();
+    let clock = Arc::new(SaneClock::new(bench.clock.clone(), move || count.load(Ordering::SeqCst)));
+    let source = LedgerSource::directory(&bench.ledger());
+    let view = Bench::view(StatusTable::new());
+    let alarms = bench.alarms.clone();
+    let mut follower =
+        LedgerFollower::open(source, &key().vkey(), view.clone(), clock.clone(), alarms).unwrap();
+    let mut after = |days: i64, wall: u64| {
+        passed.store(days * 86_400, Ordering::SeqCst);
+        bench.clock.set(at(wall * 86_400));
+        follower.tick(|_| {});
+        let topics: Vec<_> = bench.alarms.list().into_iter().map(|(topic, _)| topic).collect();
+        (view.trust(clock.now()), topics.concat())
+    };
+    assert_eq!(after(0, 0), (Trust::Current, String::new()));
+    assert_eq!(after(8, 8), (Trust::Current, String::new()));
+    assert_eq!(after(9, 9), (Trust::Stale, "ledger".to_owned()));
+    assert_eq!(after(9, 2), (Trust::Stale, "clockledger".to_owned()));
+    assert_eq!(after(10, 10), (Trust::Stale, "ledger".to_owned()));
+}
+
+/// What somebody does to the files that a follower reads.
+#[derive(Clone, Debug)]
+enum Deed {
+    Revoke,
+    Flip(usize, usize),
+    Cut(usize, usize),
+    Remove(usize),
+    OldCheckpoint(usize),
+    Mend,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let at = || 0..10_000usize;
+    prop_oneof![
+        3 => Just(Deed::Revoke),
+        3 => (at(), at()).prop_map(|(file, byte)| Deed::Flip(file, byte)),
+        1 => (at(), at()).prop_map(|(file, byte)| Deed::Cut(file, byte)),
+        1 => at().prop_map(Deed::Remove),
+        2 => at().prop_map(Deed::OldCheckpoint),
+        2 => Just(Deed::Mend),
+    ]
+}
+
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for item in fs::read_dir(dir).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for item in fs::read_dir(from).unwrap() {
+        let path = item.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    /// Whatever becomes of the served files: what is relied upon is what was signed last
+    /// of all that was seen, and after the files are mended it is what is signed now.
+    #[test]
+    fn never_good_by_what_was_not_verified(deeds in prop::collection::vec(deed(), 1..12)) {
+        let bench = Bench::new();
+        let served = bench.dir.path().join("served");
+        bench.append((0..300).map(issued).collect());
+        let (mut revocations, mut old) = (0, Vec::new());
+        let view = Bench::view(StatusTable::new());
+        let (clock, alarms) = (Arc::new(bench.clock.clone()), bench.alarms.clone());
+        let source = LedgerSource::directory(&served);
+        let mut follower = LedgerFollower::open(source, &key().vkey(), view, clock, alarms).unwrap();
+        let mut seen = 0;
+        for deed in deeds.into_iter().chain([Deed::Mend]) {
+            let mend = || {
+                let _ = fs::remove_dir_all(&served);
+                copy(&bench.ledger(), &served);
+            };
+            let mut found = Vec::new();
+            if served.exists() {
+                files(&served, &mut found);
+            }
+            found.sort();
+            let pick = |file: usize| found.get(file % found.len().max(1));
+            let mended = matches!(deed, Deed::Mend | Deed::Revoke);
+            match deed {
+                Deed::Revoke => {
+                    old.push(fs::read(bench.ledger().join("checkpoint")).unwrap());
+                    bench.append(vec![revoked(revocations)]);
+                    revocations += 1;
+                    mend();
+                }
+                Deed::Mend => mend(),
+                Deed::Flip(file, byte) => if let Some(path) = pick(file) {
+                    let mut bytes = fs::read(path).unwrap();
+                    let length = bytes.len().max(1);
+                    if let Some(byte) = bytes.get_mut(byte % length) {
+                        *byte ^= 1;
+                    }
+                    fs::write(path, bytes).unwrap();
+                },
+                Deed::Cut(file, byte) => if let Some(path) = pick(file) {
+                    let bytes = fs::read(path).unwrap();
+                    fs::write(path, &bytes[..byte % bytes.len().max(1)]).unwrap();
+                },
+                Deed::Remove(file) => if let Some(path) = pick(file) {
+                    fs::remove_file(path).unwrap();
+                },
+                Deed::OldCheckpoint(which) => if let Some(note) = old.get(which % old.len().max(1)) {
+                    fs::create_dir_all(&served).unwrap();
+                    fs::write(served.join("checkpoint"), note).unwrap();
+                },
+            }
+            follower.tick(|_| {});
+            let known = (0..300).filter(|i| is_good(&follower, *i) == Some(false)).count() as u64;
+            // No revocation is ever forgotten, and none invented.
+            prop_assert!(known >= seen && known <= revocations);
+            prop_assert!((0..known).all(|i| is_good(&follower, i) == Some(false)));
+            seen = known;
+            if bench.trust(&follower) == Trust::Current {
+                let (size, _) = follower.view().position().unwrap();
+                prop_assert_eq!(size, 300 + known);
+            }
+            if mended {
+                prop_assert_eq!((bench.trust(&follower), known), (Trust::Current, revocations));
+                prop_assert!(bench.alarms.list().is_empty());
+            }
+        }
+    }
 }
