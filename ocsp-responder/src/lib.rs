@@ -19,6 +19,7 @@ pub mod request_log;
 pub mod setup;
 pub mod signer;
 pub mod staple;
+pub mod state;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -26,14 +27,16 @@ use std::time::Duration;
 
 use ca_service::follow::Applied;
 use ca_service::{
-    Alarms, Clock, FileWatch, LedgerFollower, Limits, Metrics, Reload, Running, ServiceError, Trust, Wake,
-    Worker,
+    Alarms, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running, ServiceError,
+    Trust, Wake, Worker,
 };
+use ca_status::StatusTable;
 use ca_status::ocsp::Responder;
 
 use config::Config;
 use http::Front;
 use setup::Setup;
+use state::StateFile;
 
 /// The signers' files are looked at this often even without file events.
 const SIGNER_POLL: Duration = Duration::from_secs(2);
@@ -45,7 +48,39 @@ pub struct Daemon {
     metrics: Metrics,
     reload: Reload,
     follower: LedgerFollower<Responder>,
+    state: Option<StateFile>,
     setup: Arc<Setup>,
+}
+
+/// A follower of the ledger that goes on where the last one was, if that was kept.
+fn follower(
+    config: &Config,
+    view: &Arc<LedgerView<Responder>>,
+    clock: &Arc<dyn Clock>,
+    alarms: &Alarms,
+) -> Result<(LedgerFollower<Responder>, Option<StateFile>), ServiceError> {
+    let (view, clock, alarms) = (|| view.clone(), || clock.clone(), || alarms.clone());
+    let Some(dir) = &config.state_dir else {
+        let source = config.ledger.open()?;
+        return Ok((LedgerFollower::open(source, &config.ledger_vkey, view(), clock(), alarms())?, None));
+    };
+    let (mut file, state) = StateFile::open(dir)?;
+    let resumed = state.and_then(|(position, table)| {
+        view().adjust(|responder| responder.set_table(table));
+        let source = config.ledger.open().ok()?;
+        LedgerFollower::resume(source, &config.ledger_vkey, &position, view(), clock(), alarms())
+            .inspect_err(|error| tracing::warn!(%error, "the state file is not used; the ledger is read"))
+            .ok()
+    });
+    let follower = match resumed {
+        Some(follower) => follower,
+        None => {
+            file.forget();
+            view().adjust(|responder| responder.set_table(StatusTable::new()));
+            LedgerFollower::open(config.ledger.open()?, &config.ledger_vkey, view(), clock(), alarms())?
+        }
+    };
+    Ok((follower.remember(dir)?, Some(file)))
 }
 
 impl Daemon {
@@ -57,18 +92,15 @@ impl Daemon {
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let alarms = Alarms::new();
         let metrics = Metrics::new("ocsp-responder", &alarms, clock.now())?;
-        let (source, vkey, dir) =
-            (config.ledger.open()?, config.ledger_vkey.clone(), config.state_dir.clone());
-        let setup = Arc::new(Setup::new(config, clock.clone(), alarms.clone(), &metrics)?);
-        let view = setup.view().clone();
-        let mut follower = LedgerFollower::open(source, &vkey, view, clock.clone(), alarms.clone())?;
-        if let Some(dir) = dir {
-            follower = follower.remember(&dir)?;
-        }
+        let setup = Arc::new(Setup::new(config.clone(), clock.clone(), alarms.clone(), &metrics)?);
+        let (mut follower, mut state) = follower(&config, setup.view(), &clock, &alarms)?;
         follower.tick(|_| {});
+        if let Some(state) = &mut state {
+            state.keep(&follower, &alarms);
+        }
         let anew = setup.clone();
         let reload = Reload::new(&alarms, &metrics, move |path| anew.take(path))?;
-        Ok(Self { clock, alarms, metrics, reload, follower, setup })
+        Ok(Self { clock, alarms, metrics, reload, follower, state, setup })
     }
 
     /// What is wrong now: nothing, if the configuration and all it names are in order.
@@ -124,7 +156,13 @@ impl Daemon {
             shell.load().desk.replace(changes, now.now());
             changed.ring();
         };
-        let mut workers = vec![self.follower.spawn(replace, |_| {})?, signers, renewal];
+        let (mut state, alarms) = (self.state, self.alarms);
+        let keep = move |follower: &LedgerFollower<Responder>| {
+            if let Some(state) = &mut state {
+                state.keep(follower, &alarms);
+            }
+        };
+        let mut workers = vec![self.follower.spawn(replace, keep)?, signers, renewal];
         workers.extend(staples);
         let running = Running::start(address, app, limits, workers)?.with_reload(self.reload);
         match config.metrics_listen {

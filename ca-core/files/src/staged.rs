@@ -1,11 +1,15 @@
 //! Files that are complete on disk before the act that they belong to is committed.
 
 use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::atomic::{parent, temporary_name, write_synced};
 use crate::{FileError, Mode, fault, sync_dir};
+
+/// Bytes gathered before they are written.
+const BUFFER: usize = 1 << 18;
 
 /// A file written and fsynced under a temporary name.
 ///
@@ -27,6 +31,25 @@ impl StagedFile {
     pub fn write(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, FileError> {
         let staged = Self::new(temporary_name(path), path.to_owned());
         write_synced(&staged.temporary, bytes, mode)?;
+        Ok(staged)
+    }
+
+    /// As [`StagedFile::write`], for a file too large to have in memory: `fill` writes it.
+    ///
+    /// # Errors
+    /// As [`StagedFile::write`]; or `fill` failed.
+    pub fn write_with(
+        path: &Path,
+        mode: Mode,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self, FileError> {
+        let staged = Self::new(temporary_name(path), path.to_owned());
+        let file = write_synced(&staged.temporary, &[], mode)?;
+        let mut writer = BufWriter::with_capacity(BUFFER, Faulty(file));
+        let written =
+            fill(&mut writer).and_then(|()| writer.into_inner().map_err(io::IntoInnerError::into_error));
+        let Faulty(file) = written.map_err(FileError::io("write", &staged.temporary))?;
+        fault::sync(&file).map_err(FileError::io("fsync", &staged.temporary))?;
         Ok(staged)
     }
 
@@ -105,6 +128,20 @@ impl StagedFile {
         fault::rename(&self.temporary, &self.path).map_err(FileError::io("replace", &self.path))?;
         sync_dir(parent(&self.path))?;
         Ok(self.path.clone())
+    }
+}
+
+/// A file whose writes can be made to fail by tests.
+struct Faulty(File);
+
+impl Write for Faulty {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        fault::write_all(&mut self.0, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -128,6 +128,25 @@ fn pair(key: &SoftwareKey) -> KeyPair {
     KeyPair::try_from(key.pkcs8_der().as_slice()).unwrap()
 }
 
+fn entry(
+    kind: EntryKind,
+    authority: KeyIdentifier,
+    serial: SerialNumber,
+    reason: Option<ReasonCode>,
+    now: Timestamp,
+) -> NewEntry {
+    NewEntry {
+        kind,
+        time: now,
+        authority,
+        serial: Some(serial),
+        not_after: (kind == EntryKind::CertificateIssued).then(|| now.saturating_add(365 * 86_400)),
+        reason,
+        invalidity_date: None,
+        detail: b"{}".to_vec(),
+    }
+}
+
 /// A ledger in a temporary directory that lives as long as the value.
 pub struct TestLedger {
     dir: TempDir,
@@ -176,28 +195,34 @@ impl TestLedger {
         reason: Option<ReasonCode>,
         now: Timestamp,
     ) {
-        let not_after = (kind == EntryKind::CertificateIssued).then(|| now.saturating_add(365 * 86_400));
-        let entry = NewEntry {
-            kind,
-            time: now,
-            authority,
-            serial: Some(serial),
-            not_after,
-            reason,
-            invalidity_date: None,
-            detail: b"{}".to_vec(),
-        };
-        self.writer.append(vec![entry], now).unwrap();
+        self.writer.append(vec![entry(kind, authority, serial, reason, now)], now).unwrap();
     }
 
     /// Records a new certificate; its serial.
     pub fn issue(&mut self, authority: KeyIdentifier, now: Timestamp) -> SerialNumber {
+        let serial = self.serial();
+        self.append(EntryKind::CertificateIssued, authority, serial, None, now);
+        serial
+    }
+
+    /// Records so many new certificates in one commit; their serials.
+    pub fn issue_many(
+        &mut self,
+        authority: KeyIdentifier,
+        count: usize,
+        now: Timestamp,
+    ) -> Vec<SerialNumber> {
+        let serials: Vec<_> = (0..count).map(|_| self.serial()).collect();
+        let issued = |serial| entry(EntryKind::CertificateIssued, authority, serial, None, now);
+        self.writer.append(serials.iter().copied().map(issued).collect(), now).unwrap();
+        serials
+    }
+
+    fn serial(&mut self) -> SerialNumber {
         let mut random = [0x5a; 20];
         random[12..].copy_from_slice(&self.next.to_be_bytes());
         self.next += 1;
-        let serial = SerialNumber::from_random(random);
-        self.append(EntryKind::CertificateIssued, authority, serial, None, now);
-        serial
+        SerialNumber::from_random(random)
     }
 
     /// Revokes a certificate.

@@ -195,6 +195,12 @@ impl<T: Sink> LedgerFollower<T> {
         if self.follower.applied() == size { self.follower.position() } else { None }
     }
 
+    /// Whether the daemon ends.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.bell.is_stopped()
+    }
+
     /// Reads what is new, and calls `changed` with what it changed, a few hundred
     /// entries at a time; readers of the view wait for no more than these.
     ///
@@ -277,7 +283,8 @@ impl<T: Sink> LedgerFollower<T> {
     }
 
     /// Follows in a thread of its own. It calls `changed` as [`LedgerFollower::tick`]
-    /// does, and `ticked` after each tick: the moment to save position and table.
+    /// does, and `ticked` after each tick and before the end: the moments to save
+    /// position and table.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -293,6 +300,7 @@ impl<T: Sink> LedgerFollower<T> {
                 self.tick(&mut changed);
                 ticked(&self);
                 if bell.wait(self.pause()) == Wake::Stopped {
+                    ticked(&self);
                     if let Some(memory) = &mut self.memory {
                         memory.keep(&self.follower, true, &self.alarms);
                     }

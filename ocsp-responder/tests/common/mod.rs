@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ca_domain::{SerialNumber, Timestamp};
+use ca_domain::{ReasonCode, SerialNumber, Timestamp};
 use ca_files::{Mode, write_atomic};
 use ca_service::fixture::client::{self, Response, eventually};
 use ca_service::fixture::{TestAuthority, TestLedger};
@@ -126,6 +126,16 @@ impl Bench {
     pub fn issue(&mut self) -> SerialNumber {
         let now = self.now();
         self.ledger.issue(self.ca.id(), now)
+    }
+
+    pub fn issue_many(&mut self, count: usize) -> Vec<SerialNumber> {
+        let now = self.now();
+        self.ledger.issue_many(self.ca.id(), count, now)
+    }
+
+    pub fn revoke(&mut self, serial: &SerialNumber) {
+        let now = self.now();
+        self.ledger.revoke(self.ca.id(), *serial, ReasonCode::KeyCompromise, now);
     }
 
     pub fn cert_id(&self, hash: CertHash, serial: &SerialNumber) -> CertId {

@@ -216,6 +216,11 @@ impl Responder {
         Ok(())
     }
 
+    /// Puts another status table in place of the one that is there.
+    pub fn set_table(&mut self, table: StatusTable) {
+        self.table = table;
+    }
+
     /// The status table.
     #[must_use]
     pub const fn table(&self) -> &StatusTable {

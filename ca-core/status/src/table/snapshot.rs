@@ -43,7 +43,7 @@ pub enum SnapshotError {
 ///
 /// # Errors
 /// The writer's.
-pub fn write_snapshot(table: &StatusTable, to: &mut impl Write) -> Result<(), SnapshotError> {
+pub fn write_snapshot(table: &StatusTable, to: &mut (impl Write + ?Sized)) -> Result<(), SnapshotError> {
     let mut out = Hashing { inner: to, hash: Sha256::new() };
     out.write_all(MAGIC)?;
     out.write_all(&table.next.to_be_bytes())?;
@@ -110,12 +110,12 @@ pub fn read_snapshot(from: &mut impl Read) -> Result<StatusTable, SnapshotError>
 }
 
 /// Hashes all that goes through it.
-struct Hashing<'a, T> {
+struct Hashing<'a, T: ?Sized> {
     inner: &'a mut T,
     hash: Sha256,
 }
 
-impl<T: Write> Hashing<'_, T> {
+impl<T: Write + ?Sized> Hashing<'_, T> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
         self.inner.write_all(bytes)
