@@ -40,6 +40,22 @@ fn a_full_file() {
 }
 
 #[test]
+fn a_ledger_elsewhere() {
+    let text = "ledger: {url: 'https://ca.example/ledger'}\nstate_dir: state\n";
+    let ledger = parse(&FULL.replace("ledger: ledger\n", text)).unwrap().ledger.unwrap();
+    let LedgerPlace::Remote(remote) = ledger.place else { panic!() };
+    assert_eq!(remote.url, "https://ca.example/ledger");
+    assert!(ledger.state_dir.unwrap().is_absolute());
+
+    // Nothing is followed where nothing is signed.
+    let sign = FULL.find("  - name: issuing").unwrap()..FULL.find("  - name: root").unwrap();
+    let mut text = FULL.replace(&FULL[sign], "");
+    text.replace_range(text.find("ledger:").unwrap()..text.find("directory:").unwrap(), "state_dir: state\n");
+    let error = parse(&text).unwrap_err().to_string();
+    assert!(error.contains("state_dir"), "{error}");
+}
+
+#[test]
 fn the_right_to_wait_for_the_schedule() {
     let config = parse(&FULL.replace("after_revocation: 5s", "after_revocation: off")).unwrap();
     let Work::Sign { schedule, .. } = &config.authorities[0].work else { panic!() };
@@ -54,6 +70,8 @@ fn what_does_not_fit_is_named() {
         ("    source: /r/root.crl\n", "", "source"),
         ("    source: /r/root.crl\n", "    source: /r/root.crl\n    interval: 1d\n", "interval"),
         ("ledger: ledger\n", "", "ledger"),
+        ("ledger: ledger\n", "ledger: {url: 'gopher://x'}\n", "https://"),
+        ("ledger: ledger\n", "ledger: {url: 'https://x', client_key: k}\n", "client_certificate"),
         ("name: root", "name: issuing", "twice"),
         ("name: root", "name: ../root", "name"),
         ("name: root", "name: .root", "name"),
