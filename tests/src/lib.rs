@@ -5,15 +5,20 @@
 //! work in temporary directories on loopback ports that the system chooses,
 //! and stop what they start.
 
+pub mod asking;
+pub mod corpus;
 pub mod daemon;
+pub mod dice;
 pub mod escrow;
 pub mod gateway;
 pub mod home;
 pub mod inject;
+pub mod mutate;
 pub mod openssl;
 pub mod pki;
 pub mod pkilint;
 pub mod post;
+pub mod responder;
 pub mod tool;
 
 pub use daemon::Daemon;

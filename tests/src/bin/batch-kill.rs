@@ -5,6 +5,7 @@
 //! of 1,000 people, killed at 200 random points of its way. Many rounds with few kills
 //! look at the first call more often. The seed is printed.
 
+use chancery_tests::dice::Dice;
 use chancery_tests::home::text;
 use chancery_tests::{Home, Tool};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,18 +17,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// People in one commit at most, as `ca issue --batch` has it.
 const GROUP: u64 = 64;
-
-/// A small generator (xorshift64*): the choices must be repeatable, not secret.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % limit.max(1)
-    }
-}
 
 fn argument(name: &str, otherwise: u64) -> u64 {
     let words: Vec<String> = std::env::args().collect();
@@ -225,7 +214,7 @@ fn main() -> ExitCode {
     let seed = argument("--seed", clock).max(1);
     println!("batch-kill: {rounds} rounds of {people} people, {kills} kills each, seed {seed}");
     let home = Home::prepared();
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
 
     table(&home, 0, people);
     let mut pace = Pace::measure(&home, people);

@@ -4,6 +4,7 @@
 //! `random-kill [--rounds N] [--seed S]`; 1,000 rounds by default. The seed is
 //! printed, so that a run can be repeated (as far as timing allows).
 
+use chancery_tests::dice::Dice;
 use chancery_tests::home::text;
 use chancery_tests::{Home, Tool, openssl};
 use std::collections::BTreeMap;
@@ -14,18 +15,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Serial numbers of people's certificates with their states.
 type States = BTreeMap<String, String>;
-
-/// A small generator (xorshift64*): the choices must be repeatable, not secret.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % limit.max(1)
-    }
-}
 
 /// What is tried in one round.
 enum Act {
@@ -129,7 +118,7 @@ fn main() -> ExitCode {
     let seed = argument("--seed").unwrap_or(clock).max(1);
     println!("random-kill: {rounds} rounds, seed {seed}");
     let home = Home::prepared();
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
 
     // How long the two kinds of act take undisturbed.
     let csr = openssl::csr(&home, "first", openssl::Key::P256);
