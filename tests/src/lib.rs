@@ -19,6 +19,8 @@ pub mod pki;
 pub mod pkilint;
 pub mod post;
 pub mod responder;
+pub mod server;
+pub mod tls;
 pub mod tool;
 
 pub use daemon::Daemon;
@@ -26,4 +28,6 @@ pub use gateway::Gateway;
 pub use home::Home;
 pub use pki::Pki;
 pub use post::Post;
+pub use server::Server;
+pub use tls::Tls;
 pub use tool::{Outcome, Tool};
