@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ca_service::span::SpanOrOff;
 use ca_service::{LedgerPlace, ServiceError, Span, config};
+use ca_signing::PassphraseSource;
 use serde::Deserialize;
 
 use crate::schedule::Schedule;
@@ -65,20 +66,6 @@ struct AuthorityFile {
     after_revocation: Option<SpanOrOff>,
     // distribute
     source: Option<PathBuf>,
-}
-
-/// Where the passphrase of a key comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PassphraseSource {
-    /// A credential of the service manager: a file of this name in
-    /// `$CREDENTIALS_DIRECTORY`.
-    Credential(String),
-    /// An inherited file descriptor.
-    Descriptor(u32),
-    /// A file that only its owner may read; its first line.
-    File(PathBuf),
-    /// None: the key is not encrypted.
-    None,
 }
 
 /// How the CRL of an authority comes about.
@@ -240,14 +227,8 @@ impl AuthorityFile {
                     return Err("source belongs to mode distribute".into());
                 }
                 let key = self.key.ok_or("key: mode sign needs the authority's key")?;
-                let mut sources = Vec::new();
-                sources.extend(self.passphrase_file.map(|file| PassphraseSource::File(beside(file))));
-                sources.extend(self.passphrase_credential.map(PassphraseSource::Credential));
-                sources.extend(self.passphrase_fd.map(PassphraseSource::Descriptor));
-                let passphrase = sources.pop().unwrap_or(PassphraseSource::None);
-                if !sources.is_empty() {
-                    return Err("give one of passphrase_file, passphrase_credential, passphrase_fd".into());
-                }
+                let file = self.passphrase_file.map(beside);
+                let passphrase = PassphraseSource::of(file, self.passphrase_credential, self.passphrase_fd)?;
                 let schedule = Schedule::new(
                     self.validity.unwrap_or(Span::days(7)),
                     self.interval.unwrap_or(Span::hours(24)),

@@ -31,7 +31,7 @@ mod verify;
 pub use error::SigningError;
 pub use key::{SigningKey, StreamSigner};
 pub use key_file::KdfCost;
-pub use passphrase::Passphrase;
+pub use passphrase::{Passphrase, PassphraseSource};
 pub use pkcs12::Pkcs12Profile;
 pub use software::SoftwareKey;
 pub use verify::{verify, verify_certificate, verify_signed};

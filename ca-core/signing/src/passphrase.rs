@@ -1,5 +1,7 @@
 //! Passphrases.
 
+mod source;
+
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -8,6 +10,7 @@ use ca_files::FileError;
 use zeroize::Zeroizing;
 
 use crate::SigningError;
+pub use source::PassphraseSource;
 
 /// The longest passphrase, in bytes.
 const MAX_LEN: usize = 1024;
