@@ -94,11 +94,19 @@ pub fn load_certificates(path: &Path) -> Result<Vec<Certificate>, ServiceError> 
     ca_files::check_trusted(path)?;
     let refuse = |what: String| ServiceError::Certificate { path: path.to_owned(), what };
     let bytes = fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    parse_certificates(&bytes).map_err(|error| refuse(error.to_string()))
+}
+
+/// The certificates in the bytes of a file, PEM or a single DER, in their order.
+///
+/// # Errors
+/// Something in it is no certificate. No bytes are no error here.
+pub fn parse_certificates(bytes: &[u8]) -> der::Result<Vec<Certificate>> {
     if bytes.first() == Some(&0x30) {
-        return Ok(vec![Certificate::from_der(&bytes).map_err(|error| refuse(error.to_string()))?]);
+        return Ok(vec![Certificate::from_der(bytes)?]);
     }
     if bytes.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    Certificate::load_pem_chain(&bytes).map_err(|error| refuse(error.to_string()))
+    Certificate::load_pem_chain(bytes)
 }

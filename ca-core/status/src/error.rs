@@ -124,6 +124,9 @@ pub enum StatusError {
     /// Who issued a certificate is not known.
     #[error("the issuer of the certificate is not among those given")]
     IssuerMissing,
+    /// A request for a signer certificate that asks for something else.
+    #[error("this is no request for an OCSP signer: {0}")]
+    SignerRequest(&'static str),
     /// A response that a relying party must not accept.
     #[error("the OCSP response is not acceptable: {0}")]
     ResponseUnacceptable(String),

@@ -10,6 +10,7 @@ pub mod cert_id;
 pub mod request;
 pub mod respond;
 pub mod signer;
+pub mod signer_request;
 pub mod simple;
 pub mod staple;
 pub mod view;
