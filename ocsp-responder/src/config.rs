@@ -1,5 +1,7 @@
 //! The responder's configuration file.
 
+pub mod authority;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use serde::Deserialize;
 
 use crate::staple::StapleConfig;
 use crate::staple::config as staples;
+use authority::AuthorityFile;
+pub use authority::{AuthorityConfig, Source};
 
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
@@ -29,7 +33,8 @@ struct ConfigFile {
     response_validity: Span,
     #[serde(default = "default_http_age")]
     max_http_age: Span,
-    authorities: Vec<AuthorityConfig>,
+    authorities: Vec<AuthorityFile>,
+    signer_warning: Option<Span>,
     #[serde(default)]
     staples: Vec<StapleConfig>,
     #[serde(default)]
@@ -71,16 +76,6 @@ fn default_connections() -> usize {
 }
 fn default_signatures() -> u32 {
     100
-}
-
-/// One authority that the responder answers for.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct AuthorityConfig {
-    /// The authority's certificate, PEM or DER.
-    pub certificate: PathBuf,
-    /// The delegated signer's files without `.key` and `.crt`.
-    pub signer: PathBuf,
 }
 
 /// What becomes of a nonce (RFC 9654).
@@ -136,6 +131,9 @@ pub struct Config {
     pub authorities: Vec<AuthorityConfig>,
     /// The answers that are kept in files for servers.
     pub staples: Vec<StapleConfig>,
+    /// How long before a signer ends there is an alarm; none for a third of its
+    /// life, and at least a week where the life allows.
+    pub signer_warning: Option<Span>,
     /// What becomes of a nonce.
     pub nonce: NonceRule,
     /// The answer for serials that were never issued.
@@ -193,11 +191,11 @@ impl Config {
             return Err(refuse("path: begin it with a slash, such as /ocsp"));
         }
         let beside = |name: &Path| config::beside(path, name);
-        let authorities = file
-            .authorities
-            .iter()
-            .map(|a| AuthorityConfig { certificate: beside(&a.certificate), signer: beside(&a.signer) })
-            .collect();
+        let mut authorities = Vec::new();
+        for entry in file.authorities {
+            let entry = entry.check(path).map_err(|what| refuse(&format!("authorities: {what}")))?;
+            authorities.push(entry);
+        }
         Ok(Self {
             listen: file.listen,
             metrics_listen: file.metrics_listen,
@@ -211,6 +209,7 @@ impl Config {
             max_http_age: file.max_http_age,
             authorities,
             staples: staples::check(file.staples, beside).map_err(|what| refuse(&what))?,
+            signer_warning: file.signer_warning,
             nonce: file.nonce,
             never_issued: file.never_issued,
             max_request_bytes: file.max_request_bytes,
@@ -282,11 +281,28 @@ staples:
         let config = parse(FULL).unwrap();
         assert_eq!(config.response_validity, Span::hours(24));
         assert_eq!(config.authorities[0].certificate, Path::new("/a/certificate.pem"));
-        assert!(config.authorities[0].signer.ends_with("signers/issuing"));
+        let Source::Delegate { prefix, request_next: true } = &config.authorities[0].source else {
+            panic!("{:?}", config.authorities)
+        };
+        assert!(prefix.ends_with("signers/issuing"));
         let staples: Vec<_> = config.staples.iter().map(|s| (s.mode, s.reload.len())).collect();
         assert_eq!(staples, [(FileMode::Group, 3), (FileMode::Everybody, 0)]);
         assert!(config.staples[0].certificate.ends_with("mail.pem"));
         assert_eq!((config.nonce, config.never_issued), (NonceRule::Echo, NeverIssuedRule::Unknown));
+    }
+
+    #[test]
+    fn who_signs() {
+        let own = FULL.replace("signers/issuing", "{authority_key: /a/key.pem, passphrase_credential: ca}");
+        let passphrase = ca_signing::PassphraseSource::Credential("ca".into());
+        let expected = Source::Authority { key: "/a/key.pem".into(), passphrase };
+        assert_eq!(parse(&own).unwrap().authorities[0].source, expected);
+        let presigned = FULL.replace("signer: signers/issuing", "presigned: /a/root");
+        let expected = Source::Presigned { directory: "/a/root".into() };
+        assert_eq!(parse(&presigned).unwrap().authorities[0].source, expected);
+        let by_hand = FULL.replace("signers/issuing", "/a/issuing\n    request_next: false");
+        let expected = Source::Delegate { prefix: "/a/issuing".into(), request_next: false };
+        assert_eq!(parse(&by_hand).unwrap().authorities[0].source, expected);
     }
 
     #[test]
@@ -301,6 +317,14 @@ staples:
             ("max_request_bytes: 10000", "max_request_bytes: 10", "max_request_bytes"),
             ("nonce: echo", "max_connections_per_source: 0", "max_connections_per_source"),
             ("    signer:", "    singer:", "singer"),
+            ("    signer: signers/issuing", "    request_next: false", "either signer or presigned"),
+            ("nonce: echo", "signer_warning: soon", "soon"),
+            ("signers/issuing", "{authority_key: ca.key, passphrase: secret}", "passphrase"),
+            (
+                "signers/issuing",
+                "{authority_key: ca.key, passphrase_file: p, passphrase_fd: 3}",
+                "give one of passphrase_file",
+            ),
             ("never_issued: unknown", "never_issued: good", "good"),
             ("nonce: echo", "request_log: {sample: 2}", "request_log"),
             ("nonce: echo", "request_log: {client_address: some}", "some"),

@@ -2,7 +2,7 @@
 //! (RFC 6960, RFC 5019, RFC 9654).
 //!
 //! It holds a delegated signing key for each authority and nothing else: no CA
-//! key, no database, no code that issues. These run beside each other: a thread
+//! key unless it is told to, no database, no code that issues. These run beside each other: a thread
 //! that follows the ledger into the status table, a thread that follows the signers'
 //! files, two threads that keep files for servers that staple, and the HTTP server.
 
@@ -141,7 +141,11 @@ impl Daemon {
             let keeper = || setup.keeper.lock().unwrap_or_else(PoisonError::into_inner);
             let mut files = keeper().files();
             let mut watch = FileWatch::new(&files, bell.clone());
-            while bell.wait(SIGNER_POLL) != Wake::Stopped {
+            loop {
+                keeper().tend(clock.now());
+                if bell.wait(SIGNER_POLL) == Wake::Stopped {
+                    break;
+                }
                 let now_named = keeper().files();
                 if now_named != files {
                     files = now_named;

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use ca_service::{Alarms, Authority, Bell, Clock, LedgerView, Metrics, ServiceError};
-use ca_status::ocsp::{AnswerPolicy, Budget, NeverIssued, NoncePolicy, Responder};
+use ca_status::ocsp::{AnswerPolicy, Budget, NeverIssued, NoncePolicy, Responder, ResponseSigner};
 
 use crate::answer::Desk;
-use crate::config::{Config, NeverIssuedRule, NonceRule};
+use crate::config::{AuthorityConfig, Config, NeverIssuedRule, NonceRule, Source};
 use crate::http::{HttpAge, Shell};
 use crate::metrics::{self, Meters};
 use crate::rate::RateLimit;
 use crate::request_log::RequestLog;
-use crate::signer::{NO_SIGNER, SignerKeeper, SignerSet};
+use crate::signer::{Delegate, NO_SIGNER, SignerKeeper, SignerSet, open_own};
 use crate::staple::{self, SharedKeeper, StapleKeeper};
 
 /// Topics of the signers' alarms begin so.
@@ -58,6 +58,9 @@ impl Setup {
         let view = Arc::new(view);
         answer_for(&view, &config, authorities.iter())?;
         let set = SignerSet::default();
+        for signer in own_signers(&config, &authorities, &|_, _| None)? {
+            set.replace(signer);
+        }
         let mut keeper = keeper(&config, &authorities, &set, &alarms);
         keeper.tick(clock.now());
         let counting = (meters.clone(), meters.recorder(&metrics::names(&authorities)));
@@ -100,7 +103,14 @@ impl Setup {
         let policy = policy(&config);
         let desk = self.shell.load().desk.clone();
         let known = desk.recorder().authorities().iter().map(|(id, _)| id);
+        // A passphrase may be there to be read only once.
+        let in_use = |entry: &AuthorityConfig, authority: &Authority| {
+            let signer = desk.signer(&authority.key_id)?;
+            old.authorities.contains(entry).then(|| (*signer).clone())
+        };
+        let own = own_signers(&config, &authorities, &in_use)?;
         let same = config.authorities == old.authorities
+            && config.signer_warning == old.signer_warning
             && known.eq(authorities.iter().map(|authority| &authority.key_id));
         let keeps = same
             && (config.cache_entries, config.response_validity) == (old.cache_entries, old.response_validity);
@@ -112,6 +122,7 @@ impl Setup {
             let before = load_authorities(&old).unwrap_or_default();
             answer_for(&self.view, &config, authorities.iter().chain(&before))?;
             let set = SignerSet::default();
+            own.into_iter().for_each(|signer| set.replace(signer));
             self.alarms.clear_all(SIGNER_TOPICS);
             let mut keeper = keeper(&config, &authorities, &set, &self.alarms);
             keeper.tick(self.clock.now());
@@ -169,9 +180,37 @@ fn answer_for<'a>(
     })
 }
 
+/// The signers whose files are followed.
 fn keeper(config: &Config, authorities: &[Authority], set: &SignerSet, alarms: &Alarms) -> SignerKeeper {
-    let prefixes = config.authorities.iter().map(|entry| entry.signer.clone());
-    SignerKeeper::new(authorities.iter().cloned().zip(prefixes).collect(), set.clone(), alarms.clone())
+    let entries = config.authorities.iter().zip(authorities);
+    let delegates = entries.filter_map(|(entry, authority)| match &entry.source {
+        Source::Delegate { prefix, request_next } => Some(Delegate {
+            authority: authority.clone(),
+            prefix: prefix.clone(),
+            request_next: *request_next,
+            warning: config.signer_warning,
+        }),
+        _ => None,
+    });
+    SignerKeeper::new(delegates.collect(), set.clone(), alarms.clone())
+}
+
+/// The authorities that sign themselves; one that is `in_use` is not opened again.
+fn own_signers(
+    config: &Config,
+    authorities: &[Authority],
+    in_use: &dyn Fn(&AuthorityConfig, &Authority) -> Option<ResponseSigner>,
+) -> Result<Vec<ResponseSigner>, ServiceError> {
+    let mut signers = Vec::new();
+    for (entry, authority) in config.authorities.iter().zip(authorities) {
+        if let Source::Authority { key, passphrase } = &entry.source {
+            signers.push(match in_use(entry, authority) {
+                Some(signer) => signer,
+                None => open_own(key, passphrase, authority)?,
+            });
+        }
+    }
+    Ok(signers)
 }
 
 fn policy(config: &Config) -> AnswerPolicy {

@@ -67,8 +67,13 @@ impl Bench {
 
     /// Writes the configuration with these lines more; a further authority may come first.
     pub fn configure(&self, more: &str) -> PathBuf {
+        self.configure_of(&format!("  - certificate: ca.pem\n    signer: signer\n{more}"))
+    }
+
+    /// Writes a configuration with these authorities, and what comes after them.
+    pub fn configure_of(&self, authorities: &str) -> PathBuf {
         let text = format!(
-            "listen: 127.0.0.1:0\nledger: {}\nledger_vkey: \"{}\"\nauthorities:\n  - certificate: ca.pem\n    signer: signer\n{more}",
+            "listen: 127.0.0.1:0\nledger: {}\nledger_vkey: \"{}\"\nauthorities:\n{authorities}",
             self.ledger_at,
             self.ledger.vkey()
         );
@@ -86,8 +91,17 @@ impl Bench {
     }
 
     pub fn start_with(&mut self, more: &str, clock: Arc<dyn Clock>) {
+        self.serve(self.config(more), clock);
+    }
+
+    /// Starts with exactly these authorities.
+    pub fn start_of(&mut self, authorities: &str) {
+        let config = Config::load(&self.configure_of(authorities)).unwrap();
+        self.serve(config, Arc::new(self.clock.clone()));
+    }
+
+    fn serve(&mut self, config: Config, clock: Arc<dyn Clock>) {
         self.stop();
-        let config = self.config(more);
         let listen = config.listen;
         self.running = Some(Daemon::open(config, clock).unwrap().start(listen).unwrap());
     }
