@@ -5,6 +5,7 @@ mod certificate;
 mod check;
 mod escrow;
 mod ledger;
+mod maintain;
 mod notify;
 mod ocsp;
 mod person;
@@ -27,6 +28,7 @@ pub(crate) use escrow::{
     KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
 };
 pub(crate) use ledger::{CrlCommand, IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
+pub(crate) use maintain::MaintainArgs;
 pub(crate) use notify::NotifyArgs;
 pub(crate) use ocsp::{OcspCommand, StapleArgs};
 pub(crate) use person::{LeaveArgs, NewKeyArgs, PersonCommand, RenameArgs, RenewArgs, RunArgs};
@@ -140,6 +142,9 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Make the certificates that OCSP answers are signed with.
     #[command(subcommand, name = "ocsp-signer")]
     OcspSigner(OcspSignerCommand),
+    /// Certify the OCSP signers that responders ask for, and keep the ledger alive; run by a timer.
+    #[command(after_help = maintain::EXAMPLES)]
+    Maintain(MaintainArgs),
     /// Mail people and administrators about what expires soon; run by a timer.
     #[command(after_help = notify::EXAMPLES)]
     Notify(NotifyArgs),

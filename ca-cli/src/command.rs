@@ -8,6 +8,7 @@ mod escrow;
 mod init;
 mod issue;
 mod ledger;
+mod maintain;
 mod manual;
 mod notify;
 mod ocsp;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
         Command::Init(args) => init::run(&args, context),
         Command::Issue(args) => issue::run(&args, context),
         Command::Ledger(command) => ledger::run(command, context),
+        Command::Maintain(args) => maintain::run(&args, context),
         Command::Man { out } => manual::pages(out.as_deref(), context),
         Command::Notify(args) => notify::run(&args, context),
         Command::Ocsp(command) => ocsp::run(command, context),

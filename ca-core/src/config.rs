@@ -1,5 +1,7 @@
 //! `ca.yaml`: the configuration of a home.
 
+pub mod maintain;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,6 +10,7 @@ use ca_domain::template::MailboxDomains;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AuthorityError, Result};
+use maintain::MaintainConfig;
 
 /// The contents of `ca.yaml`. Unknown fields are refused.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -26,6 +29,9 @@ pub struct HomeConfig {
     /// The templates of a person's pair of certificates.
     #[serde(default, skip_serializing_if = "PairTemplates::is_default")]
     pub pair: PairTemplates,
+    /// What `ca maintain` looks after.
+    #[serde(default, skip_serializing_if = "MaintainConfig::is_default")]
+    pub maintain: MaintainConfig,
 }
 
 /// The templates of a pair unless others are named.
@@ -159,6 +165,7 @@ impl HomeConfig {
         for url in urls.into_iter().flatten() {
             check_http(url).map_err(|error| bad(error.to_string()))?;
         }
+        config.maintain.check().map_err(bad)?;
         for (name, rules) in &config.authorities {
             crate::authority::check_name(name).map_err(|error| bad(format!("authorities: {error}")))?;
             if let Some(domain) = rules.mailbox_domains.contradiction() {
@@ -199,10 +206,11 @@ impl HomeConfig {
              \n\
              # Where relying parties find revocation data; {{authority}} is the issuer's name.\n\
              # These go into every certificate: settle them before the first one is issued.\n\
-             {head}{urls}{AUTHORITIES}{}",
+             {head}{urls}{AUTHORITIES}{}{}",
             self.version,
             self.ledger_vkey,
-            self.pair.to_yaml()
+            self.pair.to_yaml(),
+            self.maintain.to_yaml()
         )
     }
 }
@@ -239,6 +247,7 @@ mod tests {
                 ledger_vkey: "a.test+0102+AA==".into(),
                 urls,
                 pair: Default::default(),
+                maintain: Default::default(),
                 authorities: Default::default(),
             };
             assert_eq!(HomeConfig::parse(&config.to_yaml(), Path::new("ca.yaml")).unwrap(), config);

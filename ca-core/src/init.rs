@@ -56,6 +56,7 @@ pub fn init(root: &Path, request: &InitRequest, now: Timestamp, wait: &Wait<'_>)
         ledger_vkey: key.vkey(),
         urls: request.urls.clone(),
         pair: Default::default(),
+        maintain: Default::default(),
         authorities: Default::default(),
     };
     LedgerWriter::create(&root.join("ledger"), key, now)?;

@@ -34,6 +34,7 @@ pub mod init;
 pub mod inventory;
 pub mod issue;
 pub mod issue_crl;
+pub mod maintain;
 pub mod notify;
 pub mod ocsp_signer;
 pub mod offline_root;

@@ -43,12 +43,7 @@ pub fn issue_ocsp_signer(
     now: Timestamp,
     wait: &Wait<'_>,
 ) -> Result<Issued> {
-    if request.template.kind() != TemplateKind::OcspSigner {
-        return Err(AuthorityError::Refused(format!(
-            "template {:?} does not make OCSP signers; use ocsp-signer",
-            request.template.name()
-        )));
-    }
+    check_template(request.template)?;
     let authority = &request.issuer.authority;
     let name = authority.name();
     create_dir_all(request.out, Mode::Private)?;
@@ -63,13 +58,7 @@ pub fn issue_ocsp_signer(
             (SubjectKey::Generate(like), vec![key, certificate])
         }
     };
-    // A common name has at most 64 characters (RFC 5280, appendix A.1).
-    let short: String = name.chars().take(31).collect();
-    let common_name = format!("{short} OCSP signer {now}");
-    let subject = SubjectInput {
-        attributes: std::iter::once((SubjectAttribute::CommonName, common_name)).collect(),
-        ..SubjectInput::default()
-    };
+    let subject = subject(name, now);
     let issue_request = IssueRequest {
         issuer: request.issuer,
         template: request.template,
@@ -80,6 +69,28 @@ pub fn issue_ocsp_signer(
         actor: request.actor,
     };
     issue(home, &issue_request, now, wait)
+}
+
+/// Refuses templates of another kind.
+pub(crate) fn check_template(template: &Template) -> Result<()> {
+    if template.kind() == TemplateKind::OcspSigner {
+        return Ok(());
+    }
+    Err(AuthorityError::Refused(format!(
+        "template {:?} does not make OCSP signers; use ocsp-signer",
+        template.name()
+    )))
+}
+
+/// What a signer of the authority `name` is called.
+pub(crate) fn subject(name: &str, now: Timestamp) -> SubjectInput {
+    // A common name has at most 64 characters (RFC 5280, appendix A.1).
+    let short: String = name.chars().take(31).collect();
+    let common_name = format!("{short} OCSP signer {now}");
+    SubjectInput {
+        attributes: std::iter::once((SubjectAttribute::CommonName, common_name)).collect(),
+        ..SubjectInput::default()
+    }
 }
 
 /// An algorithm of the issuer's family that the template allows.

@@ -55,7 +55,7 @@ pub(super) fn unlock(home: &Home, name: &str, passphrase: &PassphraseArgs) -> Re
     Ok(authority.unlock(&passphrase)?)
 }
 
-fn source(args: &PassphraseArgs) -> Source<'_> {
+pub(super) fn source(args: &PassphraseArgs) -> Source<'_> {
     Source {
         file: args.passphrase_file.as_ref(),
         fd: args.passphrase_fd,

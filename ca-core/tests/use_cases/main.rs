@@ -7,6 +7,7 @@ mod common;
 mod faults;
 mod homes;
 mod issuing;
+mod maintaining;
 mod pairs;
 mod renewals;
 mod revoking;

@@ -8,12 +8,12 @@ use ca_core::{AuthorityError, ErrorClass, Result};
 
 use crate::common::{Fixture, now, wait};
 
-fn act(fixture: &Fixture, target: &Target, transition: Transition) -> Result<usize> {
+pub(crate) fn act(fixture: &Fixture, target: &Target, transition: Transition) -> Result<usize> {
     let plan = plan(&fixture.home, target, transition, now(), &wait())?;
     Ok(plan.execute("tester", None, now(), &wait())?.len())
 }
 
-fn revoke(reason: ReasonCode) -> Transition {
+pub(crate) fn revoke(reason: ReasonCode) -> Transition {
     Transition::Revoke { reason, invalidity_date: None }
 }
 
