@@ -9,6 +9,7 @@ mod maintain;
 mod notify;
 mod ocsp;
 mod person;
+mod presign;
 mod request;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) use maintain::MaintainArgs;
 pub(crate) use notify::NotifyArgs;
 pub(crate) use ocsp::{OcspCommand, StapleArgs};
 pub(crate) use person::{LeaveArgs, NewKeyArgs, PersonCommand, RenameArgs, RenewArgs, RunArgs};
+pub(crate) use presign::PresignArgs;
 pub(crate) use request::{ApproveArgs, RequestCommand, SubmitArgs};
 
 const AFTER_HELP: &str = "\
@@ -136,7 +138,7 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Issue CRLs by hand.
     #[command(subcommand)]
     Crl(CrlCommand),
-    /// Keep OCSP answers for servers that staple them.
+    /// Keep OCSP answers for servers that staple them, and sign those of an offline root ahead.
     #[command(subcommand)]
     Ocsp(OcspCommand),
     /// Make the certificates that OCSP answers are signed with.

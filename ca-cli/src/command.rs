@@ -14,6 +14,7 @@ mod notify;
 mod ocsp;
 mod pair;
 mod person;
+mod presign;
 mod renew;
 mod request;
 mod revoke;

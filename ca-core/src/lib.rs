@@ -41,6 +41,7 @@ pub mod offline_root;
 pub mod pair;
 pub mod people;
 pub mod person;
+pub mod presign;
 mod recovery;
 pub mod renew;
 pub mod request;

@@ -94,7 +94,7 @@ pub(crate) fn subject(name: &str, now: Timestamp) -> SubjectInput {
 }
 
 /// An algorithm of the issuer's family that the template allows.
-fn like_issuer(template: &Template, issuer: Option<KeyAlgorithm>) -> Option<KeyAlgorithm> {
+pub(crate) fn like_issuer(template: &Template, issuer: Option<KeyAlgorithm>) -> Option<KeyAlgorithm> {
     let issuer = issuer?;
     if issuer.is_rsa() {
         return template.key_algorithms().iter().copied().find(|algorithm| algorithm.is_rsa());

@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::presign::{self, PresignArgs};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum OcspCommand {
+    /// Sign the answers for all certificates of an authority ahead, at the ceremony of an offline root.
+    #[command(after_help = presign::EXAMPLES)]
+    Presign(PresignArgs),
     /// Write the OCSP answer of a server's certificate to the file that the server staples.
     #[command(after_help = "\
 Examples:

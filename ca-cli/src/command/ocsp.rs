@@ -15,6 +15,7 @@ use crate::report::{done, show};
 
 pub(super) fn run(command: OcspCommand, context: &Context) -> Result<()> {
     match command {
+        OcspCommand::Presign(args) => super::presign::run(&args, context),
         OcspCommand::Staple(args) => staple(&args, context),
     }
 }

@@ -133,7 +133,8 @@ fn deliver(config: &SignerConfig, known: &Issuance, dry_run: bool, now: Timestam
     if dry_run {
         return Ok(SignerOutcome::Due);
     }
-    StagedFile::write_apart(&config.certificate, pem.as_bytes(), Mode::Public)?.publish()?;
+    let mark = hex::encode(ca_signing::random::<8>()?);
+    StagedFile::write_apart(&config.certificate, pem.as_bytes(), Mode::Public, &mark)?.publish()?;
     Ok(SignerOutcome::Delivered { serial, not_after })
 }
 

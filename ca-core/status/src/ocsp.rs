@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod cert_id;
+pub mod presigned;
 pub mod request;
 pub mod respond;
 pub mod signer;

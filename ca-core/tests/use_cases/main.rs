@@ -9,5 +9,6 @@ mod homes;
 mod issuing;
 mod maintaining;
 mod pairs;
+mod presigning;
 mod renewals;
 mod revoking;

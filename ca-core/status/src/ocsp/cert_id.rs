@@ -24,6 +24,15 @@ pub enum CertHash {
 }
 
 impl CertHash {
+    /// The word for it in file names and lists.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+        }
+    }
+
     const fn oid(self) -> ObjectIdentifier {
         match self {
             Self::Sha1 => ID_SHA_1,
