@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Bytes;
-use ca_domain::{KeyIdentifier, RevocationState, Timestamp};
+use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, Timestamp};
 use ca_service::{Alarms, LedgerView, Trust};
 use ca_status::ocsp::answer::CacheKey;
 use ca_status::ocsp::{
-    Answer, AnswerClass, AnswerPolicy, ErrorStatus, NoncePolicy, Resolved, Responder, ResponseSigner,
+    Answer, AnswerClass, AnswerPolicy, CertId, ErrorStatus, NoncePolicy, Resolved, Responder, ResponseSigner,
     SimpleRequests, request,
 };
 use tokio::sync::Semaphore;
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::cache::Cache;
 use crate::kept::{Parts, Signed};
 use crate::metrics::{Meters, Outcome, Recorder, Source};
+use crate::presigned::{PresignedSet, Shelved};
 use crate::rate::RateLimit;
 use crate::signer::SignerSet;
 
@@ -64,6 +65,7 @@ pub struct Desk {
     pub(crate) signers: SignerSet,
     /// Those that are answered from memory without being parsed.
     simple: SimpleRequests,
+    presigned: PresignedSet,
     pub(crate) cache: Arc<Cache<CacheKey, Signed>>,
     policy: AnswerPolicy,
     own_answers: Option<RateLimit>,
@@ -77,14 +79,15 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk that answers from `view`, signs with `signers` and keeps about
+    /// A desk that answers from `view`, signs with `signers` or gives out what is
+    /// `presigned`, and keeps about
     /// `cache_entries` answers. `recorder` has the authorities answered for.
     ///
     /// `own_answers` limits the answers that are signed for one request alone.
     #[must_use]
     pub fn new(
         view: Arc<LedgerView<Responder>>,
-        signers: SignerSet,
+        (signers, presigned): (SignerSet, PresignedSet),
         policy: AnswerPolicy,
         cache_entries: usize,
         own_answers: Option<RateLimit>,
@@ -97,6 +100,7 @@ impl Desk {
             view,
             signers,
             simple,
+            presigned,
             cache: Arc::new(Cache::new(cache_entries)),
             policy,
             own_answers,
@@ -115,6 +119,7 @@ impl Desk {
             view: self.view.clone(),
             signers: self.signers.clone(),
             simple: self.simple.clone(),
+            presigned: self.presigned.clone(),
             cache: self.cache.clone(),
             policy,
             own_answers,
@@ -172,6 +177,9 @@ impl Desk {
             tracing::debug!(?trust, "tryLater");
             return Reply::Error(ErrorStatus::TryLater);
         }
+        if let Some(reply) = self.presigned(&parsed.cert_ids, asker.now) {
+            return reply;
+        }
         let looked_up = {
             let responder = self.view.read();
             responder.resolve(parsed, &self.policy).map(|resolved| {
@@ -196,6 +204,18 @@ impl Desk {
             return Reply::Error(ErrorStatus::TryLater);
         }
         self.sign(resolved, signer, keep, asker.now).await
+    }
+
+    /// The answer of an authority whose answers were signed before, elsewhere.
+    fn presigned(&self, cert_ids: &[CertId], now: Timestamp) -> Option<Reply> {
+        let state = |authority: &KeyIdentifier, serial: &SerialNumber| {
+            Some(self.view.read().table().status(authority, serial)?.state)
+        };
+        Some(match self.presigned.find(cert_ids, state, now)? {
+            Shelved::Answer(signed) => Reply::Shared { signed, source: Source::Cache },
+            Shelved::TryLater => Reply::Error(ErrorStatus::TryLater),
+            Shelved::Unauthorized => Reply::Error(ErrorStatus::Unauthorized),
+        })
     }
 
     /// The answer to the request that nearly all clients send, if it is there:
@@ -282,7 +302,8 @@ impl Desk {
         // Which state was signed is kept beside it: a change of status that
         // happens meanwhile makes this very answer useless.
         let state = keep.map(|(_, state)| state);
-        let signed = Arc::new(Signed::new(Parts { der, class, info, authority, signer, state }));
+        let signed =
+            Arc::new(Signed::new(Parts { der, class, info, authority, signer: Some(signer), state }));
         if let Some((key, _)) = keep {
             self.cache.insert(key, signed.clone());
         }

@@ -29,7 +29,7 @@ pub struct Signed {
     pub expires: HeaderValue,
     /// The index of its authority in the recorder.
     pub authority: Option<usize>,
-    signer: Arc<ResponseSigner>,
+    signer: Option<Arc<ResponseSigner>>,
     /// The state that it tells; none for an answer that is not kept.
     state: Option<RevocationState>,
     renew_at: Timestamp,
@@ -51,8 +51,8 @@ pub struct Parts {
     pub info: CacheInfo,
     /// The index of its authority in the recorder.
     pub authority: Option<usize>,
-    /// Who signed it.
-    pub signer: Arc<ResponseSigner>,
+    /// Who signed it; none if that was not here.
+    pub signer: Option<Arc<ResponseSigner>>,
     /// The state that it tells; none for an answer that is not kept.
     pub state: Option<RevocationState>,
 }
@@ -109,7 +109,7 @@ impl Signed {
     #[must_use]
     pub fn serves(&self, state: RevocationState, signer: &Arc<ResponseSigner>, now: Timestamp) -> bool {
         let right = self.state == Some(state)
-            && Arc::ptr_eq(&self.signer, signer)
+            && self.signed_by(signer)
             && (self.info.this_update..self.renew_at).contains(&now);
         if right && !self.asked_for.load(Ordering::Relaxed) {
             self.asked_for.store(true, Ordering::Relaxed);
@@ -127,7 +127,11 @@ impl Signed {
         // In the last quarter to eighth of its time.
         let lead = life / 8 + life * u64::from(jitter) / (8 * 256);
         let over = now >= self.renew_at.saturating_sub(lead);
-        self.asked_for.load(Ordering::Relaxed) && (over || !Arc::ptr_eq(&self.signer, signer))
+        self.asked_for.load(Ordering::Relaxed) && (over || !self.signed_by(signer))
+    }
+
+    fn signed_by(&self, signer: &Arc<ResponseSigner>) -> bool {
+        self.signer.as_ref().is_some_and(|ours| Arc::ptr_eq(ours, signer))
     }
 }
 

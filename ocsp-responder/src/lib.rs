@@ -13,6 +13,7 @@ pub mod http;
 pub mod intake;
 pub mod kept;
 pub mod metrics;
+pub mod presigned;
 pub mod rate;
 pub mod renew;
 pub mod request_log;

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use ca_service::{Alarms, Authority, Bell, Clock, LedgerView, Metrics, ServiceError};
+use ca_status::StatusError;
 use ca_status::ocsp::{AnswerPolicy, Budget, NeverIssued, NoncePolicy, Responder, ResponseSigner};
 
 use crate::answer::Desk;
 use crate::config::{AuthorityConfig, Config, NeverIssuedRule, NonceRule, Source};
 use crate::http::{HttpAge, Shell};
 use crate::metrics::{self, Meters};
+use crate::presigned::{PresignedKeeper, PresignedSet};
 use crate::rate::RateLimit;
 use crate::request_log::RequestLog;
 use crate::signer::{Delegate, NO_SIGNER, SignerKeeper, SignerSet, open_own};
@@ -57,15 +59,12 @@ impl Setup {
         let view = LedgerView::new(Responder::new(), config.max_checkpoint_age, config.max_unreadable);
         let view = Arc::new(view);
         answer_for(&view, &config, authorities.iter())?;
-        let set = SignerSet::default();
-        for signer in own_signers(&config, &authorities, &|_, _| None)? {
-            set.replace(signer);
-        }
-        let mut keeper = keeper(&config, &authorities, &set, &alarms);
+        let own = own_signers(&config, &authorities, &|_, _| None)?;
+        let (signers, mut keeper) = sources(&config, &authorities, own, &view, &alarms)?;
         keeper.tick(clock.now());
         let counting = (meters.clone(), meters.recorder(&metrics::names(&authorities)));
         let (entries, policy) = (config.cache_entries, policy(&config));
-        let desk = Desk::new(view.clone(), set, policy, entries, rate(&config), alarms.clone(), counting);
+        let desk = Desk::new(view.clone(), signers, policy, entries, rate(&config), alarms.clone(), counting);
         let shell = Arc::new(ArcSwap::from_pointee(shell(&config, desk, &clock)));
         let seen = view.clone();
         metrics.observe_ledger(move || seen.clone(), &clock)?;
@@ -106,7 +105,8 @@ impl Setup {
         // A passphrase may be there to be read only once.
         let in_use = |entry: &AuthorityConfig, authority: &Authority| {
             let signer = desk.signer(&authority.key_id)?;
-            old.authorities.contains(entry).then(|| (*signer).clone())
+            let same = old.authorities.contains(entry) && signer.not_after() == authority.not_after();
+            same.then(|| (*signer).clone())
         };
         let own = own_signers(&config, &authorities, &in_use)?;
         let same = config.authorities == old.authorities
@@ -121,17 +121,15 @@ impl Setup {
             // known until the new signers are in use, those that come from now on.
             let before = load_authorities(&old).unwrap_or_default();
             answer_for(&self.view, &config, authorities.iter().chain(&before))?;
-            let set = SignerSet::default();
-            own.into_iter().for_each(|signer| set.replace(signer));
             self.alarms.clear_all(SIGNER_TOPICS);
-            let mut keeper = keeper(&config, &authorities, &set, &self.alarms);
+            let (signers, mut keeper) = sources(&config, &authorities, own, &self.view, &self.alarms)?;
             keeper.tick(self.clock.now());
             *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = keeper;
             self.bell.ring();
             let counting = (self.meters.clone(), self.meters.recorder(&metrics::names(&authorities)));
             let (view, alarms) = (self.view.clone(), self.alarms.clone());
             let (entries, rate) = (config.cache_entries, rate(&config));
-            let desk = Desk::new(view, set, policy, entries, rate, alarms, counting);
+            let desk = Desk::new(view, signers, policy, entries, rate, alarms, counting);
             self.shell.store(Arc::new(shell(&config, desk, &self.clock)));
             answer_for(&self.view, &config, authorities.iter())?;
         }
@@ -149,7 +147,8 @@ impl Setup {
     /// Refuses signers that are unusable and were not so before.
     fn try_signers(&self, config: &Config, authorities: &[Authority]) -> Result<(), ServiceError> {
         let trial = Alarms::trial();
-        keeper(config, authorities, &SignerSet::default(), &trial).tick(self.clock.now());
+        let (_, mut keeper) = sources(config, authorities, Vec::new(), &self.view, &trial)?;
+        keeper.tick(self.clock.now());
         let known = self.alarms.list();
         match trial.list().into_iter().find(|alarm| alarm.1 == NO_SIGNER && !known.contains(alarm)) {
             Some((topic, _)) => {
@@ -174,25 +173,44 @@ fn answer_for<'a>(
     view.adjust(|responder| {
         set = responder.set_authorities(authorities.map(|authority| &authority.certificate));
     });
-    set.map_err(|error| ServiceError::Certificate {
-        path: config.authorities.first().map(|entry| entry.certificate.clone()).unwrap_or_default(),
-        what: error.to_string(),
-    })
+    set.map_err(|error| unusable(config, &error))
 }
 
-/// The signers whose files are followed.
-fn keeper(config: &Config, authorities: &[Authority], set: &SignerSet, alarms: &Alarms) -> SignerKeeper {
-    let entries = config.authorities.iter().zip(authorities);
-    let delegates = entries.filter_map(|(entry, authority)| match &entry.source {
-        Source::Delegate { prefix, request_next } => Some(Delegate {
-            authority: authority.clone(),
-            prefix: prefix.clone(),
-            request_next: *request_next,
-            warning: config.signer_warning,
-        }),
-        _ => None,
-    });
-    SignerKeeper::new(delegates.collect(), set.clone(), alarms.clone())
+fn unusable(config: &Config, error: &StatusError) -> ServiceError {
+    let path = config.authorities.first().map(|entry| entry.certificate.clone()).unwrap_or_default();
+    ServiceError::Certificate { path, what: error.to_string() }
+}
+
+/// Who signs and what is signed already, and the keeper of both. Nothing is read yet.
+fn sources(
+    config: &Config,
+    authorities: &[Authority],
+    own: Vec<ResponseSigner>,
+    view: &Arc<LedgerView<Responder>>,
+    alarms: &Alarms,
+) -> Result<((SignerSet, PresignedSet), SignerKeeper), ServiceError> {
+    let (set, presigned) = (SignerSet::default(), PresignedSet::default());
+    own.into_iter().for_each(|signer| set.replace(signer));
+    let (mut delegates, mut directories) = (Vec::new(), Vec::new());
+    for (index, (entry, authority)) in config.authorities.iter().zip(authorities).enumerate() {
+        match &entry.source {
+            Source::Delegate { prefix, request_next } => delegates.push(Delegate {
+                authority: authority.clone(),
+                prefix: prefix.clone(),
+                request_next: *request_next,
+                warning: config.signer_warning,
+            }),
+            Source::Presigned { directory } => {
+                directories.push((index, authority.clone(), directory.clone()));
+            }
+            Source::Authority { .. } => {}
+        }
+    }
+    let (warning, kept) = (config.signer_warning, presigned.clone());
+    let shelves = PresignedKeeper::new(directories, warning, kept, view.clone(), alarms.clone());
+    let shelves = shelves.map_err(|error| unusable(config, &error))?;
+    let keeper = SignerKeeper::new(delegates, set.clone(), shelves, alarms.clone());
+    Ok(((set, presigned), keeper))
 }
 
 /// The authorities that sign themselves; one that is `in_use` is not opened again.

@@ -15,6 +15,7 @@ use ca_domain::{KeyIdentifier, Timestamp};
 use ca_service::{Alarms, Authority, Span};
 use ca_status::ocsp::ResponseSigner;
 
+use crate::presigned::PresignedKeeper;
 use slot::Slot;
 
 pub use life::Life;
@@ -71,20 +72,22 @@ pub struct Delegate {
 pub struct SignerKeeper {
     slots: Vec<Slot>,
     set: SignerSet,
+    /// Where there is no signer, but what one has signed.
+    presigned: PresignedKeeper,
     alarms: Alarms,
 }
 
 impl SignerKeeper {
-    /// A keeper of these signers.
+    /// A keeper of these signers, and of answers that others signed.
     #[must_use]
-    pub fn new(signers: Vec<Delegate>, set: SignerSet, alarms: Alarms) -> Self {
-        Self { slots: signers.into_iter().map(Slot::new).collect(), set, alarms }
+    pub fn new(signers: Vec<Delegate>, set: SignerSet, presigned: PresignedKeeper, alarms: Alarms) -> Self {
+        Self { slots: signers.into_iter().map(Slot::new).collect(), set, presigned, alarms }
     }
 
     /// The files that it reads.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        self.slots.iter().flat_map(Slot::watched).collect()
+        self.slots.iter().flat_map(Slot::watched).chain(self.presigned.files()).collect()
     }
 
     /// Loads what is new, and writes nothing.
@@ -96,6 +99,7 @@ impl SignerKeeper {
         for slot in &mut self.slots {
             slot.look(now, &self.set, &self.alarms);
         }
+        self.presigned.tick(now);
     }
 
     /// Puts the files in order: a new pair in use takes the place of the old one,

@@ -34,11 +34,21 @@ impl TestAuthority {
     /// A self-signed authority called `name`, valid from 2020 to 2040.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::with_usages(name, &[])
+    }
+
+    /// The same with the key usage digitalSignature: it may sign OCSP responses itself.
+    #[must_use]
+    pub fn signing(name: &str) -> Self {
+        Self::with_usages(name, &[KeyUsagePurpose::DigitalSignature])
+    }
+
+    fn with_usages(name: &str, more: &[KeyUsagePurpose]) -> Self {
         let key = SoftwareKey::generate(KeyAlgorithm::P256).unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name = dn(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.key_usages = [&[KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign], more].concat();
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2040, 1, 1);
         let der = params.self_signed(&pair(&key)).unwrap();

@@ -86,6 +86,12 @@ impl Bench {
         self.running.as_mut().unwrap().reload(&path);
     }
 
+    /// The same with exactly these authorities.
+    pub fn reload_of(&mut self, authorities: &str) {
+        let path = self.configure_of(authorities);
+        self.running.as_mut().unwrap().reload(&path);
+    }
+
     pub fn start(&mut self, more: &str) {
         self.start_with(more, Arc::new(self.clock.clone()));
     }
