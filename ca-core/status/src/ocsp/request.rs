@@ -1,10 +1,10 @@
 //! OCSP requests: reading them within a budget, and writing them.
 
 use const_oid::db::rfc6960::{ID_PKIX_OCSP_BASIC, ID_PKIX_OCSP_NONCE, ID_PKIX_OCSP_RESPONSE};
-use der::asn1::SequenceRef;
-use der::{Decode, Encode, Sequence};
+use der::asn1::{OctetStringRef, SequenceRef};
+use der::{Decode, Encode, ErrorKind, Header, Reader, Sequence, SliceReader};
 use x509_cert::ext::Extension;
-use x509_ocsp::ext::{AcceptableResponses, Nonce};
+use x509_ocsp::ext::AcceptableResponses;
 use x509_ocsp::{CertId, OcspRequest, Request, TbsRequest};
 
 use super::respond::nonce_extension;
@@ -59,7 +59,8 @@ pub fn parse(bytes: &[u8], budget: &Budget) -> Result<RequestView, StatusError> 
     if bytes.len() > budget.max_bytes {
         return Err(StatusError::RequestTooLarge { got: bytes.len(), limit: budget.max_bytes });
     }
-    let request = RequestRef::from_der(bytes).map_err(|e| StatusError::MalformedRequest(e.to_string()))?;
+    let request = check_lengths(bytes).and_then(|()| RequestRef::from_der(bytes));
+    let request = request.map_err(|e| StatusError::MalformedRequest(e.to_string()))?;
     let signed = request.optional_signature.is_some();
     let TbsRequest { request_list, request_extensions, .. } = request.tbs_request;
     if request_list.is_empty() {
@@ -78,6 +79,23 @@ pub fn parse(bytes: &[u8], budget: &Budget) -> Result<RequestView, StatusError> 
         cert_ids.push(single.req_cert);
     }
     Ok(RequestView { cert_ids, nonce, signed })
+}
+
+/// Refuses an element that says to be longer than what is there. The decoder takes
+/// memory for it, up to 256 MiB, before it looks.
+pub(super) fn check_lengths(bytes: &[u8]) -> der::Result<()> {
+    let mut reader = SliceReader::new(bytes)?;
+    while !reader.is_finished() {
+        let header = Header::decode(&mut reader)?;
+        if header.length > reader.remaining_len() {
+            return Err(reader.error(ErrorKind::Length { tag: header.tag }));
+        }
+        // What is within a constructed element comes next.
+        if !header.tag.is_constructed() {
+            reader.read_slice(header.length)?;
+        }
+    }
+    Ok(())
 }
 
 fn malformed(what: &str) -> StatusError {
@@ -108,8 +126,8 @@ fn request_nonce(extensions: &[Extension]) -> Result<Option<Vec<u8>>, StatusErro
 }
 
 fn nonce_octets(value: &[u8]) -> Result<Vec<u8>, StatusError> {
-    let nonce = Nonce::from_der(value).map_err(|_| malformed("its nonce is not an OCTET STRING"))?;
-    match nonce.0.as_bytes() {
+    let nonce = OctetStringRef::from_der(value).map_err(|_| malformed("its nonce is not an OCTET STRING"))?;
+    match nonce.as_bytes() {
         [] => Err(malformed("its nonce is empty")),
         bytes if bytes.len() > MAX_NONCE => Err(malformed("its nonce is longer than 128 octets")),
         bytes => Ok(bytes.to_vec()),

@@ -9,6 +9,7 @@ use x509_ocsp::{
     BasicOcspResponse, CertId, CertStatus, OcspResponse, OcspResponseStatus, ResponderId, SingleResponse,
 };
 
+use super::request::check_lengths;
 use super::respond::ErrorStatus;
 use super::signer::check_delegate;
 use crate::StatusError;
@@ -55,6 +56,7 @@ fn unacceptable(what: impl Into<String>) -> StatusError {
 /// # Errors
 /// Not a DER OCSPResponse.
 pub fn error_status(der: &[u8]) -> Result<Option<ErrorStatus>, StatusError> {
+    check_lengths(der)?;
     Ok(match OcspResponse::from_der(der)?.response_status {
         OcspResponseStatus::Successful => None,
         OcspResponseStatus::MalformedRequest => Some(ErrorStatus::MalformedRequest),
@@ -80,6 +82,7 @@ impl OcspView {
             .response_bytes
             .filter(|bytes| bytes.response_type == ID_PKIX_OCSP_BASIC)
             .ok_or_else(|| unacceptable("it is not a basic response"))?;
+        check_lengths(bytes.response.as_bytes())?;
         let basic = BasicOcspResponse::from_der(bytes.response.as_bytes())?;
 
         let signer = if is_responder(issuer, &basic)? {
