@@ -143,11 +143,13 @@ impl Desk {
         self.signers.find(authority)
     }
 
-    /// Whether an authority has a signer that is valid at `now`.
+    /// Whether anything can be answered at `now`: an authority has a signer that is
+    /// valid, or answers that were signed ahead.
     #[must_use]
-    pub fn has_signer(&self, now: Timestamp) -> bool {
+    pub fn can_answer(&self, now: Timestamp) -> bool {
         let mut signers = self.recorder.authorities().iter().filter_map(|(id, _)| self.signer(id));
         signers.any(|signer| (signer.not_before()..=signer.not_after()).contains(&now))
+            || self.presigned.has_answers(now)
     }
 
     /// Signed answers in memory.

@@ -117,7 +117,7 @@ impl Daemon {
         let shell = self.setup.shell.clone();
         let health = self.alarms.routes(move || {
             let now = clock.now();
-            view.trust(now) == Trust::Current && shell.load().desk.has_signer(now)
+            view.trust(now) == Trust::Current && shell.load().desk.can_answer(now)
         });
         Front::new(self.setup.shell.clone(), health)
     }

@@ -81,6 +81,13 @@ impl PresignedSet {
         })
     }
 
+    /// Whether an authority has answers that may be given at `now`.
+    #[must_use]
+    pub fn has_answers(&self, now: Timestamp) -> bool {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        shelves.iter().any(|shelf| shelf.life.is_some_and(|life| now < life.to))
+    }
+
     fn put(&self, shelf: Shelf) {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         shelves.retain(|old| old.ids != shelf.ids);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ca_domain::{KeyAlgorithm, ReasonCode, SerialNumber, Timestamp};
 use ca_files::{Mode, write_atomic};
 use ca_service::fixture::TestAuthority;
-use ca_service::fixture::client::eventually;
+use ca_service::fixture::client::{self, eventually};
 use ca_signing::SoftwareKey;
 use ca_status::ocsp::presigned::{MANIFEST, Manifest, ManifestEntry};
 use ca_status::ocsp::{
@@ -236,4 +236,19 @@ fn what_is_not_right_is_not_taken() {
     site.presign(&site.root, now, 90, &site.good());
     site.eventually_well();
     assert_eq!(site.ask(CertHash::Sha1, &serial(1)), Ok(ViewState::Good));
+}
+
+#[test]
+fn what_was_signed_ahead_is_enough_to_be_ready() {
+    let mut site = Site::new();
+    for extension in ["key", "crt"] {
+        fs::remove_file(site.bench.signer().with_extension(extension)).unwrap();
+    }
+    let ready = |site: &Site| client::get(site.bench.address(), "/readyz").status;
+    site.bench.start(ENTRY);
+    assert_eq!(ready(&site), 503, "there is nothing yet");
+    site.presign(&site.root, site.bench.now(), 10, &site.good());
+    eventually("the answers", || (ready(&site) == 200).then_some(()));
+    site.advance(11);
+    assert_eq!(ready(&site), 503, "they have expired");
 }
