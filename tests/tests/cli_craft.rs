@@ -12,8 +12,9 @@ use std::time::Duration;
 fn subcommands(help: &str) -> Vec<String> {
     let lines = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
     let listed = lines.take_while(|line| !line.trim().is_empty());
-    let names =
-        listed.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next().map(str::to_owned));
+    // A description that goes on in the next line is indented further.
+    let named = listed.filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')));
+    let names = named.filter_map(|rest| rest.split_whitespace().next().map(str::to_owned));
     names.filter(|name| name != "help").collect()
 }
 
