@@ -2,13 +2,15 @@
 //!
 //! The machine that measures is seldom quiet, so nothing is measured alone: each
 //! figure is taken beside the one that it is compared with, in turn, in one run,
-//! and the ratio is what counts. `benches/run` runs them all.
+//! and the ratio is what counts. `benches/run`, `benches/batch` and
+//! `benches/ocsp` run them.
 
 pub mod bare;
 pub mod forge;
 pub mod home;
 pub mod people;
 pub mod program;
+pub mod question;
 pub mod responder;
 pub mod sample;
 pub mod table;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use ca_core::Authority;
 use ca_core::domain::SerialNumber;
 use ca_core::files::{Mode, write_atomic};
-use ca_core::status::ocsp::{CertHash, IssuerIds, OcspView, ViewState};
-use der::Encode;
+use ca_core::status::ocsp::{OcspView, ViewState};
 use x509_cert::Certificate;
-use x509_ocsp::{CertId, OcspRequest, Request, TbsRequest, Version};
+use x509_ocsp::CertId;
 
 use crate::home::{Bench, now};
+use crate::question::{Asker, post};
 use crate::{Result, fail, program};
 
 /// A running responder; killed when dropped.
@@ -70,11 +70,7 @@ impl Responder {
     /// # Errors
     /// It does not accept connections.
     pub fn connect(&self) -> Result<Connection> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let reader = BufReader::new(stream.try_clone()?);
-        Ok(Connection { stream, reader })
+        Connection::open(self.port)
     }
 }
 
@@ -104,23 +100,8 @@ impl Question {
     /// None for an authority of ours.
     pub fn new(authority: &Authority, serial: SerialNumber) -> Result<Self> {
         let issuer = authority.certificate().clone();
-        let id = IssuerIds::of(&issuer)?.cert_id(CertHash::Sha1, &serial)?;
-        let request = OcspRequest {
-            tbs_request: TbsRequest {
-                version: Version::V1,
-                requestor_name: None,
-                request_list: vec![Request { req_cert: id.clone(), single_request_extensions: None }],
-                request_extensions: None,
-            },
-            optional_signature: None,
-        };
-        let body = request.to_der()?;
-        let mut message = format!(
-            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/ocsp-request\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
-        message.extend(body);
+        let asker = Asker::new(&issuer)?;
+        let (id, message) = (asker.id(&serial)?, post(&asker.request(&serial, None)?));
         Ok(Self { id, message, issuer })
     }
 
@@ -143,12 +124,40 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Opens a connection to `port` of this machine.
+    ///
+    /// # Errors
+    /// Nobody accepts connections.
+    pub fn open(port: u16) -> Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let reader = BufReader::new(stream.try_clone()?);
+        Ok(Self { stream, reader })
+    }
+
     /// Asks, and gives the body of the response.
     ///
     /// # Errors
     /// Not an HTTP 200 response with a length.
     pub fn ask(&mut self, question: &Question) -> Result<Vec<u8>> {
-        self.stream.write_all(&question.message)?;
+        self.send(&question.message)?;
+        self.receive()
+    }
+
+    /// Sends one message or several.
+    ///
+    /// # Errors
+    /// The connection is closed.
+    pub fn send(&mut self, messages: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(messages)?)
+    }
+
+    /// Gives the body of the next response.
+    ///
+    /// # Errors
+    /// Not an HTTP 200 response with a length.
+    pub fn receive(&mut self) -> Result<Vec<u8>> {
         let mut line = String::new();
         self.reader.read_line(&mut line)?;
         if !line.starts_with("HTTP/1.1 200") {

@@ -1,17 +1,16 @@
 //! Gives the certificates of an `index.txt` to our responder.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ca_core::domain::{KeyIdentifier, ReasonCode, SerialNumber, Timestamp};
+use ca_core::domain::{KeyIdentifier, ReasonCode, Timestamp};
 use ca_core::files::{Mode, WriteLock, create_private_dir, write_atomic};
 use ca_core::ledger::{EntryKind, LedgerKey, LedgerWriter, NewEntry};
+use chancery_benches::Result;
 use chancery_benches::home::now;
+use chancery_benches::question::{Indexed, index};
 use chancery_benches::table::note;
-use chancery_benches::{Result, fail};
 use clap::Parser;
 use der::DecodePem;
 use der::referenced::OwnedToRef;
@@ -60,8 +59,8 @@ fn run(cli: &Cli) -> Result<()> {
     let key = LedgerKey::generate("benches.example.test")?;
     let vkey = key.vkey();
     let mut writer = LedgerWriter::create(&own.join("ledger"), key, entries.now)?;
-    for line in BufReader::new(File::open(cli.dir.join("index.txt"))?).lines() {
-        entries.add(&line?)?;
+    for line in index(&cli.dir)? {
+        entries.add(line?);
         if entries.issued.len() >= BATCH {
             writer.append(entries.take(), entries.now)?;
         }
@@ -95,12 +94,8 @@ struct Entries {
 }
 
 impl Entries {
-    /// Adds a line: V or R, notAfter, revocation time, serial, file, subject.
-    fn add(&mut self, line: &str) -> Result<()> {
-        let mut fields = line.split('\t');
-        let mut field = || fields.next().ok_or_else(|| fail(format!("index.txt: {line:?}")));
-        let (flag, _, _, serial) = (field()?, field()?, field()?, field()?);
-        let serial = SerialNumber::parse(serial)?;
+    fn add(&mut self, line: Indexed) {
+        let serial = line.serial;
         let entry = |kind, not_after, reason| NewEntry {
             kind,
             time: self.now,
@@ -113,10 +108,9 @@ impl Entries {
         };
         let not_after = self.now.saturating_add(365 * 86_400);
         self.issued.push(entry(EntryKind::CertificateIssued, Some(not_after), None));
-        if flag == "R" {
+        if line.revoked {
             self.revoked.push(entry(EntryKind::Revoked, None, Some(ReasonCode::Superseded)));
         }
-        Ok(())
     }
 
     fn take(&mut self) -> Vec<NewEntry> {
