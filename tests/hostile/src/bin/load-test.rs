@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let connections = argument("--connections", 64);
     let limit = Duration::from_secs(argument("--visible-within", 1));
     let seed = argument("--seed", 1);
-    let served = Served::start("");
+    let mut served = Served::start("");
     let issuer = std::fs::read(served.home.path("issuing.crt")).expect("issuing.crt");
     let issuer = Certificate::from_pem(issuer).expect("a certificate");
     issue(&served.home, revocations + MORE);
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
                 scope.spawn(move || load.client(seed + client))
             })
             .collect();
-        let (seen, took) = revoke_all(served, &load, revocations, limit);
+        // The responder outlives the clients.
+        let (seen, took) = revoke_all(&mut served, &load, revocations, limit);
         load.stop();
         let times: Vec<_> = clients.into_iter().flat_map(|client| client.join().expect("a client")).collect();
         (seen, took, times)
@@ -108,12 +109,12 @@ fn subjects(home: &Home, issuer: &Certificate) -> Vec<Subject> {
 
 /// Revokes; how long each took to be seen and to be done, sorted.
 fn revoke_all(
-    served: Served,
+    served: &mut Served,
     load: &Load,
     revocations: u64,
     limit: Duration,
 ) -> (Vec<Duration>, Vec<Duration>) {
-    let Served { home, mut daemon } = served;
+    let Served { home, daemon } = served;
     let (mut seen, mut took) = (Vec::new(), Vec::new());
     let mut peak = 0;
     for (number, subject) in (0..revocations).zip(&load.subjects) {
@@ -133,7 +134,7 @@ fn revoke_all(
             peak = memory(daemon.pid(), "VmHWM");
             let next = Daemon::start("ocsp-responder", daemon.config());
             load.move_to(next.port());
-            let ended = std::mem::replace(&mut daemon, next).terminate();
+            let ended = std::mem::replace(daemon, next).terminate();
             assert_eq!(ended, Some(0), "it drained and ended");
         }
         subject.is_changing();
