@@ -81,18 +81,32 @@ pub fn parse(bytes: &[u8], budget: &Budget) -> Result<RequestView, StatusError> 
     Ok(RequestView { cert_ids, nonce, signed })
 }
 
-/// Refuses an element that says to be longer than what is there. The decoder takes
-/// memory for it, up to 256 MiB, before it looks.
+/// Constructed elements within each other; requests and responses have a dozen.
+const MAX_DEPTH: usize = 32;
+
+/// Refuses an element that says to be longer than what it is in, and elements too
+/// deep within each other. The decoder takes memory for the stated length of an
+/// OCTET STRING or ANY, up to 256 MiB, before it looks how much is there.
 pub(super) fn check_lengths(bytes: &[u8]) -> der::Result<()> {
     let mut reader = SliceReader::new(bytes)?;
-    while !reader.is_finished() {
+    // Where the elements end that the next one is in.
+    let mut ends = vec![reader.remaining_len()];
+    while let Some(end) = ends.last().copied() {
+        if reader.position() == end {
+            ends.pop();
+            continue;
+        }
         let header = Header::decode(&mut reader)?;
-        if header.length > reader.remaining_len() {
+        let its_end = (reader.position() + header.length)?;
+        if its_end > end {
             return Err(reader.error(ErrorKind::Length { tag: header.tag }));
         }
-        // What is within a constructed element comes next.
         if !header.tag.is_constructed() {
             reader.read_slice(header.length)?;
+        } else if ends.len() <= MAX_DEPTH {
+            ends.push(its_end);
+        } else {
+            return Err(reader.error(ErrorKind::Overlength));
         }
     }
     Ok(())

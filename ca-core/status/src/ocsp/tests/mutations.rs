@@ -66,6 +66,11 @@ fn hostile_shapes_are_malformed() {
         nested.splice(0..0, [0x30, 0x82, length[0], length[1]]);
     }
     let huge = [0x30, 0x84, 0xff, 0xff, 0xff, 0xff];
+    // The string says to end after the sequence that it is in: where the decoder goes on,
+    // nobody looked.
+    let astray = [0x30, 0x09, 0x30, 0x03, 0x04, 0x05, 0xaa, 0xbb, 0xcc, 0x04, 0x7f];
+    assert!(request::check_lengths(&astray).is_err());
+    assert!(request::check_lengths(&site.request(&[5, 6], Some(&[9; 32]))).is_ok());
     for bytes in [&[][..], &[0x30, 0x00], &[0x05, 0x00], &huge, &deep, &nested, &[0xff; 9_999]] {
         let answer = site.answer(bytes);
         assert_eq!(answer.der, [0x30, 0x03, 0x0a, 0x01, 0x01], "{} bytes", bytes.len());
