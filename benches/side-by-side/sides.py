@@ -13,7 +13,8 @@ import urllib.parse
 
 TICK = os.sysconf("SC_CLK_TCK")
 PORT = 18000  # in a network of our own
-LIMIT_BYTES = 500
+LIMIT_BYTES = 500  # the body that limits answer with
+OUR_BYTES = 960  # a body as long as ours: the answer, the signer's certificate and more headers
 CHECKED = 20  # answers of a server before it is measured
 PATIENCE = 600  # seconds until the first right answer
 
@@ -79,6 +80,7 @@ class Side:
     """A server. Those that say nothing about certificates are limits."""
 
     limit = False
+    size = LIMIT_BYTES
     afresh = False  # for each measurement a new process
 
     def __init__(self, name, path, programs, port):
@@ -113,7 +115,7 @@ class Side:
     def verify(self, questions, number, answer):
         if not self.limit:
             questions.verify(number, answer)
-        elif len(answer) != LIMIT_BYTES:
+        elif len(answer) != self.size:
             raise Wrong(f"{len(answer)} bytes")
 
     def check(self, questions, method):
@@ -173,7 +175,12 @@ class Limit(Side):
     limit = True
 
     def command(self):
-        return [self.programs / "http-limit", "--how", self.name, "--port", str(self.port), "--bytes", str(LIMIT_BYTES)]
+        how = self.name.split(",")[0]
+        return [self.programs / "http-limit", "--how", how, "--port", str(self.port), "--bytes", str(self.size)]
+
+
+class LongLimit(Limit):
+    size = OUR_BYTES
 
 
 class Nginx(Side):
@@ -181,7 +188,7 @@ class Nginx(Side):
 
     def command(self):
         (self.scratch / "www").mkdir()
-        (self.scratch / "www/answer").write_bytes(b"0" * LIMIT_BYTES)
+        (self.scratch / "www/answer").write_bytes(b"0" * self.size)
         config = self.scratch / "nginx.conf"
         temporary = "".join(f"{of}_temp_path {self.scratch}/tmp; " for of in
                             ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -216,8 +223,8 @@ class Cfssl(Side):
 def sides(path, programs, kind):
     """The servers that can answer such requests; the first is what the others are compared with."""
     if kind == "nonced":
-        known = [("hyper-sign", Limit), ("ours", Ours), ("openssl ocsp", Openssl)]
+        known = [("hyper-sign", Limit), (f"hyper-sign, {OUR_BYTES} bytes", LongLimit), ("ours", Ours), ("openssl ocsp", Openssl)]
     else:
-        known = [("axum", Limit), ("hyper", Limit), ("ours", Ours), ("nginx", Nginx), ("openssl ocsp", Openssl),
-                 ("cfssl ocspserve", Cfssl)]
+        known = [("axum", Limit), (f"axum, {OUR_BYTES} bytes", LongLimit), ("hyper", Limit), ("ours", Ours),
+                 ("nginx", Nginx), ("openssl ocsp", Openssl), ("cfssl ocspserve", Cfssl)]
     return [how(name, path, programs, PORT + number) for number, (name, how) in enumerate(known)]
