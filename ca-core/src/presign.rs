@@ -97,8 +97,9 @@ pub fn presign(home: &Home, request: &Presign<'_>, now: Timestamp, wait: &Wait<'
             let der = respond::build(&[single], &signer, now, None).map_err(bad)?;
             // What leaves is what the responder accepts.
             presigned::check(&der, authority.certificate(), &ids, now).map_err(bad)?;
-            let file = format!("{serial}-{}.der", hash.name());
-            staged.push(StagedFile::write_apart(&request.out.join(&file), &der, Mode::Public, &mark)?);
+            // The files of an earlier call keep their names until the list is another.
+            let file = format!("{serial}-{}-{mark}.der", hash.name());
+            staged.push(StagedFile::write(&request.out.join(&file), &der, Mode::Public)?);
             responses.push(ManifestEntry {
                 file,
                 serial: serial.to_string(),

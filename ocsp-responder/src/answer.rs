@@ -1,7 +1,7 @@
 //! From a DER request to a DER answer, from memory where possible.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use axum::body::Bytes;
@@ -65,8 +65,10 @@ pub struct Desk {
     pub(crate) signers: SignerSet,
     /// Those that are answered from memory without being parsed.
     simple: SimpleRequests,
-    presigned: PresignedSet,
+    pub(crate) presigned: PresignedSet,
     pub(crate) cache: Arc<Cache<CacheKey, Signed>>,
+    /// Kept answers that a change made wrong and that take long to sign.
+    pub(crate) pending: Arc<Mutex<Vec<CacheKey>>>,
     policy: AnswerPolicy,
     own_answers: Option<RateLimit>,
     alarms: Alarms,
@@ -101,6 +103,7 @@ impl Desk {
             signers,
             simple,
             presigned,
+            pending: Arc::default(),
             cache: Arc::new(Cache::new(cache_entries)),
             policy,
             own_answers,
@@ -120,6 +123,7 @@ impl Desk {
             signers: self.signers.clone(),
             simple: self.simple.clone(),
             presigned: self.presigned.clone(),
+            pending: self.pending.clone(),
             cache: self.cache.clone(),
             policy,
             own_answers,

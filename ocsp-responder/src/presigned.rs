@@ -88,10 +88,10 @@ impl PresignedSet {
         shelves.iter().any(|shelf| shelf.life.is_some_and(|life| now < life.to))
     }
 
-    fn put(&self, shelf: Shelf) {
+    fn put(&self, shelf: Arc<Shelf>) {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         shelves.retain(|old| old.ids != shelf.ids);
-        shelves.push(Arc::new(shelf));
+        shelves.push(shelf);
     }
 
     fn shelf(&self, authority: &KeyIdentifier) -> Option<Arc<Shelf>> {
@@ -138,13 +138,14 @@ struct Place {
 impl PresignedKeeper {
     /// A keeper of the answers in these directories, each with its authority and
     /// that one's index in the recorder. Until they are read the authorities are
-    /// answered with tryLater.
+    /// answered with what was there `before`, or tryLater.
     ///
     /// # Errors
     /// An authority whose name cannot be encoded.
     pub fn new(
         directories: Vec<(usize, Authority, PathBuf)>,
         warning: Option<Span>,
+        before: &PresignedSet,
         set: PresignedSet,
         view: Arc<LedgerView<Responder>>,
         alarms: Alarms,
@@ -153,7 +154,8 @@ impl PresignedKeeper {
         for (index, authority, directory) in directories {
             let index = Some(index);
             let ids = IssuerIds::of(&authority.certificate)?;
-            set.put(Shelf { ids, answers: HashMap::new(), life: None });
+            let empty = || Arc::new(Shelf { ids, answers: HashMap::new(), life: None });
+            set.put(before.shelf(&authority.key_id).unwrap_or_else(empty));
             let name = directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy();
             let topic = format!("signer {name} (pre-signed)");
             places.push(Place { authority, index, directory, topic, warning, seen: None, refused: None });
@@ -188,7 +190,7 @@ impl Place {
                         answers = shelf.answers.len(),
                         "pre-signed answers in use"
                     );
-                    set.put(shelf);
+                    set.put(Arc::new(shelf));
                     self.seen = found;
                     self.refused = None;
                 }

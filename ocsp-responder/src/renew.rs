@@ -1,6 +1,6 @@
 //! Keeping kept answers fresh, so that nobody who asks waits for a signature.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -22,12 +22,18 @@ const LOOK: usize = 2_000;
 impl Desk {
     /// Signs anew what is kept of the certificates that changed: the next who
     /// asks finds the new answer. What is not kept is signed when it is asked for.
+    /// What takes long to sign waits for [`Desk::renew`]: the next entries of the
+    /// ledger must not.
     pub fn replace(&self, changes: &[Applied], now: Timestamp) {
         for change in changes.iter().filter(|applied| !applied.is_new).map(|applied| applied.change) {
             for form in CertIdForm::ALL {
                 let key = CacheKey { authority: change.authority, serial: change.serial, form };
                 if self.cache.holds(&key) {
-                    self.sign_anew(&key, now);
+                    if self.signers.find(&key.authority).is_some_and(|signer| signer.is_quick()) {
+                        self.sign_anew(&key, now);
+                    } else {
+                        self.pending.lock().unwrap_or_else(PoisonError::into_inner).push(key);
+                    }
                 }
             }
         }
@@ -38,6 +44,10 @@ impl Desk {
     pub fn renew(&self, part: usize, now: Timestamp) -> usize {
         if self.view.trust(now) != Trust::Current {
             return part;
+        }
+        let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        for key in pending {
+            self.sign_anew(&key, now);
         }
         let mut seen = 0;
         for step in 0..PARTS {

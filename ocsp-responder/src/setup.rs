@@ -31,6 +31,8 @@ pub struct Setup {
     meters: Meters,
     view: Arc<LedgerView<Responder>>,
     config: Mutex<Config>,
+    /// The authorities' certificates, in DER.
+    certificates: Mutex<Vec<Vec<u8>>>,
     /// What requests are answered by; each takes what is there when it comes.
     pub shell: Arc<ArcSwap<Shell>>,
     /// The signers of the same configuration.
@@ -60,7 +62,8 @@ impl Setup {
         let view = Arc::new(view);
         answer_for(&view, &config, authorities.iter())?;
         let own = own_signers(&config, &authorities, &|_, _| None)?;
-        let (signers, mut keeper) = sources(&config, &authorities, own, &view, &alarms)?;
+        let (signers, mut keeper) =
+            sources(&config, &authorities, own, &PresignedSet::default(), &view, &alarms)?;
         keeper.tick(clock.now());
         let counting = (meters.clone(), meters.recorder(&metrics::names(&authorities)));
         let (entries, policy) = (config.cache_entries, policy(&config));
@@ -71,9 +74,22 @@ impl Setup {
         metrics::observe(metrics, &shell)?;
         let staples = StapleKeeper::new(&config.staples, &authorities, alarms.clone());
         let (staples, staple_bell) = (Arc::new(Mutex::new(staples)), Bell::new());
+        let certificates = Mutex::new(authorities.iter().map(|authority| authority.der.clone()).collect());
         let (config, keeper) = (Mutex::new(config), Arc::new(Mutex::new(keeper)));
         let bell = Bell::new();
-        Ok(Self { clock, alarms, meters, view, config, shell, keeper, bell, staples, staple_bell })
+        Ok(Self {
+            clock,
+            alarms,
+            meters,
+            view,
+            config,
+            certificates,
+            shell,
+            keeper,
+            bell,
+            staples,
+            staple_bell,
+        })
     }
 
     /// What is known of the ledger.
@@ -109,7 +125,10 @@ impl Setup {
             same.then(|| (*signer).clone())
         };
         let own = own_signers(&config, &authorities, &in_use)?;
+        let mut certificates = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        let given: Vec<_> = authorities.iter().map(|authority| authority.der.clone()).collect();
         let same = config.authorities == old.authorities
+            && *certificates == given
             && config.signer_warning == old.signer_warning
             && known.eq(authorities.iter().map(|authority| &authority.key_id));
         let keeps = same
@@ -122,7 +141,8 @@ impl Setup {
             let before = load_authorities(&old).unwrap_or_default();
             answer_for(&self.view, &config, authorities.iter().chain(&before))?;
             self.alarms.clear_all(SIGNER_TOPICS);
-            let (signers, mut keeper) = sources(&config, &authorities, own, &self.view, &self.alarms)?;
+            let (signers, mut keeper) =
+                sources(&config, &authorities, own, &desk.presigned, &self.view, &self.alarms)?;
             keeper.tick(self.clock.now());
             *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = keeper;
             self.bell.ring();
@@ -140,6 +160,7 @@ impl Setup {
         }
         self.staple_bell.ring();
         self.view.set_limits(config.max_checkpoint_age, config.max_unreadable);
+        *certificates = given;
         *old = config;
         Ok(waiting)
     }
@@ -147,7 +168,8 @@ impl Setup {
     /// Refuses signers that are unusable and were not so before.
     fn try_signers(&self, config: &Config, authorities: &[Authority]) -> Result<(), ServiceError> {
         let trial = Alarms::trial();
-        let (_, mut keeper) = sources(config, authorities, Vec::new(), &self.view, &trial)?;
+        let (_, mut keeper) =
+            sources(config, authorities, Vec::new(), &self.shell.load().desk.presigned, &self.view, &trial)?;
         keeper.tick(self.clock.now());
         let known = self.alarms.list();
         match trial.list().into_iter().find(|alarm| alarm.1 == NO_SIGNER && !known.contains(alarm)) {
@@ -186,6 +208,7 @@ fn sources(
     config: &Config,
     authorities: &[Authority],
     own: Vec<ResponseSigner>,
+    before: &PresignedSet,
     view: &Arc<LedgerView<Responder>>,
     alarms: &Alarms,
 ) -> Result<((SignerSet, PresignedSet), SignerKeeper), ServiceError> {
@@ -207,7 +230,7 @@ fn sources(
         }
     }
     let (warning, kept) = (config.signer_warning, presigned.clone());
-    let shelves = PresignedKeeper::new(directories, warning, kept, view.clone(), alarms.clone());
+    let shelves = PresignedKeeper::new(directories, warning, before, kept, view.clone(), alarms.clone());
     let shelves = shelves.map_err(|error| unusable(config, &error))?;
     let keeper = SignerKeeper::new(delegates, set.clone(), shelves, alarms.clone());
     Ok(((set, presigned), keeper))

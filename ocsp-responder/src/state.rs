@@ -72,6 +72,10 @@ impl StateFile {
     pub fn keep(&mut self, follower: &LedgerFollower<Responder>, alarms: &Alarms) {
         let Some(position) = follower.position() else { return };
         let responder = follower.view().read();
+        // An entry that was left out is tried again by the next start, and alarms again.
+        if responder.table().skipped() > 0 {
+            return;
+        }
         let new = responder.table().next_index().saturating_sub(self.entries);
         let enough = if follower.is_ending() || self.entries == 0 { WORTH } else { EVERY };
         if new < enough {

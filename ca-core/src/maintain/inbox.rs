@@ -3,7 +3,7 @@
 //! Whoever can write there becomes an OCSP signer, so the file must belong to
 //! the user that the configuration names, or to us.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -16,13 +16,24 @@ use crate::init::io;
 /// Octets of a request at most.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// Opens what others may have put there: no link is followed, and a pipe does not
+/// make us wait.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// Whether there is a file with these bytes.
+pub(super) fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let Ok(file) = open(path) else { return false };
+    let mut there = Vec::new();
+    let read = file.take(bytes.len() as u64 + 1).read_to_end(&mut there);
+    read.is_ok() && there == bytes
+}
+
 /// The bytes of a request; none if there is none.
 pub(super) fn read_request(path: &Path, owner: Option<u32>) -> Result<Option<Vec<u8>>> {
-    let mut options = OpenOptions::new();
-    // A pipe must not make us wait.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let opened = options.read(true).custom_flags(flags.bits().cast_signed()).open(path);
-    let file = match opened {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io("open", path)(error)),

@@ -127,7 +127,7 @@ fn deliver(config: &SignerConfig, known: &Issuance, dry_run: bool, now: Timestam
         )));
     }
     let pem = pem_of(std::slice::from_ref(&known.der))?;
-    if std::fs::read(&config.certificate).is_ok_and(|there| there == pem.as_bytes()) {
+    if inbox::holds(&config.certificate, pem.as_bytes()) {
         return Ok(SignerOutcome::Waiting { serial });
     }
     if dry_run {

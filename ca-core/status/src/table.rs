@@ -23,6 +23,8 @@ pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 pub struct StatusTable {
     authorities: HashMap<KeyIdentifier, Authority>,
     next: u64,
+    /// Entries left out.
+    skipped: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,7 +129,15 @@ impl StatusTable {
     pub fn skip(&mut self, index: u64) -> Result<(), StatusError> {
         self.expect(index)?;
         self.next = index + 1;
+        self.skipped += 1;
         Ok(())
+    }
+
+    /// How many entries were left out: what this table says is not all that the
+    /// ledger says.
+    #[must_use]
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     fn expect(&self, index: u64) -> Result<(), StatusError> {

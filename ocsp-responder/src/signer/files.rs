@@ -42,6 +42,8 @@ pub(super) struct Pair {
     pub(super) certificate: Certificate,
     /// Whether both files are those of the pair in use.
     pub(super) settled: bool,
+    /// Whether its key is the next one.
+    pub(super) next_key: bool,
 }
 
 /// What the files hold.
@@ -142,7 +144,12 @@ impl Files {
             match check(key, certificate, authority, now) {
                 Ok(signer) => {
                     let settled = !is_next && number == 0;
-                    return Ok(Pair { signer, certificate: certificate.clone(), settled });
+                    return Ok(Pair {
+                        signer,
+                        certificate: certificate.clone(),
+                        settled,
+                        next_key: number == 1,
+                    });
                 }
                 // The reason that counts is the one with the key that belongs to the file.
                 Err(problem) if (number == 1) == is_next || why.is_none() => {
@@ -171,18 +178,22 @@ impl Files {
         found.into_iter().next().map(Some).ok_or_else(|| refuse("it holds no certificate".into()))
     }
 
-    /// Gives the pair in use, with this certificate, the names of the pair in use.
+    /// Gives the pair in use, with this certificate and the next key if it is that
+    /// one's, the names of the pair in use.
     ///
     /// A crash between the steps leaves files in which [`Files::find`] finds the
     /// same pair. The old key goes when the new certificate is durable.
-    pub(super) fn settle(&self, certificate: &Certificate) -> Result<(), FileError> {
+    pub(super) fn settle(&self, certificate: &Certificate, next_key: bool) -> Result<(), FileError> {
         let pem = certificate.to_pem(LineEnding::LF).map_err(|error| FileError::Io {
             action: "write",
             path: self.certificate.clone(),
             source: io::Error::other(error),
         })?;
         write_atomic(&self.certificate, pem.as_bytes(), Mode::Public)?;
-        // None if only the certificate was under its other name.
+        if !next_key {
+            // A certificate for the key in use: the next key still waits for its own.
+            return self.tidy_certificate();
+        }
         match fs::rename(&self.next_key, &self.key) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 return Err(FileError::Io { action: "replace", path: self.key.clone(), source });
@@ -190,6 +201,16 @@ impl Files {
             _ => sync_dir(directory(&self.key))?,
         }
         self.tidy()
+    }
+
+    /// Removes the next certificate.
+    fn tidy_certificate(&self) -> Result<(), FileError> {
+        match fs::remove_file(&self.next_certificate) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(FileError::Io { action: "remove", path: self.next_certificate.clone(), source })
+            }
+            _ => sync_dir(directory(&self.next_certificate)),
+        }
     }
 
     /// Removes the request and the certificate that answered it.

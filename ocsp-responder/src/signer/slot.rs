@@ -32,6 +32,8 @@ struct InUse {
     life: Life,
     /// Whether the pair has the names of the pair in use.
     settled: bool,
+    /// Whether its key is still under the name of the next one.
+    next_key: bool,
 }
 
 impl Slot {
@@ -88,7 +90,12 @@ impl Slot {
     fn take(&mut self, pair: Pair, set: &SignerSet) {
         let life = Life { from: pair.signer.not_before(), to: pair.signer.not_after() };
         let known = self.in_use.as_ref().is_some_and(|old| old.certificate == pair.certificate);
-        self.in_use = Some(InUse { certificate: pair.certificate, life, settled: pair.settled });
+        self.in_use = Some(InUse {
+            certificate: pair.certificate,
+            life,
+            settled: pair.settled,
+            next_key: pair.next_key,
+        });
         // The same pair under another name: the answers that it signed stay.
         if !known {
             tracing::info!(topic = self.topic, not_after = %life.to, "signer in use");
@@ -137,7 +144,7 @@ impl Slot {
         if in_use.settled {
             return self.files.clear_leftovers(&in_use.certificate);
         }
-        self.files.settle(&in_use.certificate)?;
+        self.files.settle(&in_use.certificate, in_use.next_key)?;
         in_use.settled = true;
         Ok(())
     }

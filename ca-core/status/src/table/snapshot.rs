@@ -39,7 +39,8 @@ pub enum SnapshotError {
     Damaged(&'static str),
 }
 
-/// Writes a table; what comes before and after it in a file is the caller's.
+/// Writes a table, which must have all that its entries say: nobody would look at
+/// [`StatusTable::skipped`] entries again. What comes before and after it in a file is the caller's.
 ///
 /// # Errors
 /// The writer's.
