@@ -250,3 +250,22 @@ fn nothing_outlives_the_signer_in_use() {
     assert_eq!(view.status(&id).unwrap().next_update, Some(end));
     assert!(old.status(&id).unwrap().next_update > Some(end));
 }
+
+/// A certificate for the key in use, put where that of the next key is looked for.
+#[test]
+fn a_renewed_certificate_does_not_take_the_key_away() {
+    let mut bench = used(20);
+    let serial = bench.issue();
+    bench.start("");
+    eventually("the request", || request(&bench));
+    let key = SoftwareKey::load(&file(&bench, "key"), None).unwrap();
+    let renewed = bench.ca.delegate(&key, bench.now(), bench.now().saturating_add(30 * DAY), true);
+    put(&bench, "next.crt", &renewed);
+    let asked = bench.request(&serial);
+    eventually("the renewed certificate", || carries(&bench.post(&asked).body, &renewed).then_some(()));
+    eventually("its place", || (!file(&bench, "next.crt").exists()).then_some(()));
+    assert_eq!(fs::read_to_string(file(&bench, "crt")).unwrap(), pem("CERTIFICATE", &renewed));
+    bench.start("");
+    assert_eq!(bench.state(&serial), ViewState::Good);
+    assert!(carries(&bench.post(&asked).body, &renewed));
+}

@@ -78,3 +78,20 @@ fn an_older_ledger_is_refused_after_a_restart() {
     bench.start("state_dir: state\n");
     assert_eq!(bench.error(&serial), Some(ErrorStatus::TryLater));
 }
+
+#[test]
+fn an_entry_that_was_left_out_is_tried_and_told_again() {
+    let mut bench = Bench::idle();
+    let good = bench.issue_many(MANY)[0];
+    // Nobody issued it: the table cannot take this entry.
+    bench.revoke(&SerialNumber::from_random([9; 20]));
+    for _ in 0..2 {
+        bench.start("state_dir: state\n");
+        assert_eq!(bench.state(&good), ViewState::Good);
+        let (status, health) = bench.health();
+        assert_eq!(status, 503);
+        assert!(health.contains("an entry makes no sense and was left out"), "{health}");
+        bench.stop();
+        assert!(!bench.ledger.home().join("state/status").exists(), "what is left out would be forgotten");
+    }
+}

@@ -1,6 +1,6 @@
 //! Clients that send slowly, read slowly, or only hold connections.
 
-use super::meanwhile;
+use super::{GROWTH_KIB, meanwhile};
 use chancery_tests::asking::{Connection, Said};
 use chancery_tests::responder::Served;
 use chancery_tests::tool::Tool;
@@ -14,7 +14,7 @@ const FEW: &str = "max_connections: 200\nmax_connections_per_source: 100\n";
 #[test]
 fn slow_clients_and_floods_hold_up_nobody() {
     let served = Served::start(FEW);
-    meanwhile(&served, |served| {
+    meanwhile(&served, GROWTH_KIB, |served| {
         flood(served);
         slow_readers(served);
     });
@@ -24,7 +24,7 @@ fn slow_clients_and_floods_hold_up_nobody() {
 #[test]
 fn slowhttptest() {
     let served = Served::start(FEW);
-    meanwhile(&served, |served| {
+    meanwhile(&served, GROWTH_KIB, |served| {
         let url = format!("http://127.0.0.1:{}/", served.port());
         let attacks = [
             "-H -i 1 -x 24",
