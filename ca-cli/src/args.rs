@@ -3,6 +3,7 @@
 mod authority;
 mod certificate;
 mod check;
+mod crl;
 mod escrow;
 mod ledger;
 mod maintain;
@@ -24,11 +25,12 @@ pub(crate) use certificate::{
     ActArgs, CertCommand, IssueArgs, ListArgs, OutputArgs, ReleaseArgs, RevokeArgs, TargetArgs,
 };
 pub(crate) use check::{CheckArgs, CheckCommand};
+pub(crate) use crl::{CrlCommand, IssueCrlArgs};
 pub(crate) use escrow::{
     AgentCommand, CompleteArgs, ContributeArgs, EscrowCommand, HistoryCommand, HistoryExportArgs,
     KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
 };
-pub(crate) use ledger::{CrlCommand, IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
+pub(crate) use ledger::{IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
 pub(crate) use maintain::MaintainArgs;
 pub(crate) use notify::NotifyArgs;
 pub(crate) use ocsp::{OcspCommand, StapleArgs};
@@ -135,7 +137,7 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Take a suspension back.
     #[command(after_help = "Example:\n  ca release 4f0c...")]
     Release(ReleaseArgs),
-    /// Issue CRLs by hand.
+    /// Issue CRLs by hand; show, compare and verify CRLs in files.
     #[command(subcommand)]
     Crl(CrlCommand),
     /// Keep OCSP answers for servers that staple them, and sign those of an offline root ahead.

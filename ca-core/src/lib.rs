@@ -25,6 +25,7 @@ mod certify;
 pub mod check_certificate;
 pub mod config;
 pub mod create_authority;
+pub mod crl_file;
 pub mod error;
 pub mod escrow;
 pub mod export;

@@ -196,6 +196,7 @@ impl CrlSigner {
             CrlParams::for_authority(&self.authority.certificate, number, this_update, next_update)?;
         // The scope stays what it was, or clients would take it for another CRL.
         params.scope = last.map(Published::scope).transpose()?.flatten();
+        params.next_publish = Some(self.schedule.due(Some(Window { this_update, next_update }), None, now));
         let previous = last.map(|last| last.window.this_update);
         let mut der = Vec::new();
         {

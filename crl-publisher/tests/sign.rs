@@ -6,7 +6,7 @@ use std::fs;
 
 use ca_domain::{ReasonCode, SerialNumber};
 use ca_ledger::EntryKind;
-use ca_status::crl::CrlNumber;
+use ca_status::crl::{CrlNumber, CrlReader};
 use common::{Bench, DAY, HOUR};
 
 const USUAL: &str = "    validity: 7d\n    interval: 24h\n    after_revocation: 5s\n";
@@ -23,6 +23,9 @@ fn one_at_the_start_then_by_schedule() {
     assert_eq!(first.this_update, bench.now().saturating_sub(300));
     assert_eq!(first.next_update.seconds_since(first.this_update), 7 * DAY);
     assert_eq!(bench.alarms(&daemon), [""; 0]);
+    let file = fs::File::open(bench.published("crl/issuing.crl")).unwrap();
+    let planned = CrlReader::open(file).unwrap().frame().next_publish().unwrap();
+    assert_eq!(planned, Some(bench.now().saturating_add(DAY)));
 
     bench.clock.advance(DAY - 1);
     daemon.tick();

@@ -1,4 +1,4 @@
-//! `ca template`, `ca crl`, `ca ocsp-signer`, `ca ledger`, `ca index`.
+//! `ca template`, `ca ocsp-signer`, `ca ledger`, `ca index`.
 
 use std::path::PathBuf;
 
@@ -25,24 +25,6 @@ pub(crate) enum TemplateCommand {
     /// Print the JSON Schema of templates, for editors.
     #[command(after_help = "Example:\n  ca template schema > chancery-template.schema.json")]
     Schema,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CrlCommand {
-    /// Issue a full CRL by hand, at a ceremony for an offline root for example.
-    #[command(after_help = "Example:\n  ca crl issue root --days 180 --out root.crl")]
-    Issue {
-        /// Whose CRL.
-        authority: String,
-        /// Where it goes, DER.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-        /// Validity in days [default: 180 for a root, 7 for others].
-        #[arg(long)]
-        days: Option<u32>,
-        #[command(flatten)]
-        passphrase: PassphraseArgs,
-    },
 }
 
 #[derive(Debug, Subcommand)]

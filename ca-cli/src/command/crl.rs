@@ -1,5 +1,7 @@
 //! `ca crl` and `ca ocsp-signer`.
 
+mod file;
+
 use base64::Engine;
 use ca_core::issue_crl::{IssueCrl, issue_crl};
 use ca_core::ocsp_signer::{IssueOcspSigner, issue_ocsp_signer};
@@ -7,7 +9,7 @@ use ca_core::templates;
 use serde_json::json;
 
 use super::authority::unlock;
-use crate::args::{CrlCommand, OcspSignerCommand};
+use crate::args::{CrlCommand, IssueCrlArgs, OcspSignerCommand};
 use crate::context::Context;
 use crate::error::Result;
 use crate::report::{deliver, done, refuse_terminal};
@@ -16,7 +18,16 @@ use crate::report::{deliver, done, refuse_terminal};
 const DAYS: (u32, u32) = (180, 7);
 
 pub(super) fn run(command: CrlCommand, context: &Context) -> Result<()> {
-    let CrlCommand::Issue { authority, out, days, passphrase } = command;
+    match command {
+        CrlCommand::Diff { old, new, exit_code } => file::diff(&old, &new, exit_code, context),
+        CrlCommand::Issue(args) => issue(args, context),
+        CrlCommand::Show { file, limit } => file::show_file(&file, limit, context),
+        CrlCommand::Verify { file, issuer, at } => file::verify(&file, &issuer, at, context),
+    }
+}
+
+fn issue(args: IssueCrlArgs, context: &Context) -> Result<()> {
+    let IssueCrlArgs { authority, out, days, passphrase } = args;
     let home = context.home()?;
     let issuer = unlock(&home, &authority, &passphrase)?;
     let days = days.unwrap_or(if issuer.authority.is_root() { DAYS.0 } else { DAYS.1 });

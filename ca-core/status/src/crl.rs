@@ -1,19 +1,26 @@
 //! Certificate revocation lists (RFC 5280, section 5).
 //!
 //! [`write_crl`] streams a list of any length, [`CrlView`] reads one without
-//! unpacking it, [`acceptable_successor`] says whether a new CRL may replace a
+//! unpacking it, [`CrlReader`] one that does not fit into memory,
+//! [`acceptable_successor`] says whether a new CRL may replace a
 //! published one.
 
+mod diff;
+mod frame;
 mod number;
+mod stream;
 mod successor;
 mod view;
 mod writer;
 
+pub use diff::{CrlChange, compare};
+pub use frame::CrlCheck;
 pub use number::{CrlNumber, next_number};
+pub use stream::{CrlFrame, CrlReader, CrlReaderEntries};
 pub use successor::{CLOCK_TOLERANCE, acceptable_successor};
 pub use view::{CrlEntries, CrlEntry, CrlView};
 pub(crate) use writer::wire_reason;
-pub use writer::{CrlParams, WrittenCrl, distribution_point, write_crl};
+pub use writer::{CrlParams, WrittenCrl, distribution_point, point_urls, write_crl};
 
 #[cfg(test)]
 mod tests;

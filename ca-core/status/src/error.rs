@@ -70,6 +70,9 @@ pub enum StatusError {
     /// A CRL that this suite does not accept.
     #[error("not an acceptable CRL: {0}")]
     CrlUnacceptable(String),
+    /// The input failed.
+    #[error("the CRL could not be read: {0}; check the disk")]
+    CrlRead(#[source] std::io::Error),
     /// The output failed.
     #[error("the CRL could not be written out: {0}; check the disk")]
     Io(#[from] std::io::Error),

@@ -1,6 +1,7 @@
 //! Tests of CRLs, with x509-cert and OpenSSL as second opinions.
 
 mod openssl;
+mod streamed;
 
 use ca_domain::{KeyAlgorithm, ReasonCode, SerialNumber, Timestamp};
 use ca_signing::{SigningError, SigningKey, SoftwareKey};

@@ -281,20 +281,29 @@ impl CrlEntries<'_> {
         let mut reader = SliceReader::new(self.rest)?;
         let entry = RevokedCert::decode(&mut reader)?;
         self.rest = reader.read_slice(reader.remaining_len())?;
-        let serial = SerialNumber::try_from(&entry.serial_number).map_err(|e| unacceptable(e.to_string()))?;
-        let (mut reason, mut invalidity_date) = (ReasonCode::Unspecified, None);
-        for extension in entry.crl_entry_extensions.iter().flatten() {
-            let value = extension.extn_value.as_bytes();
-            match extension.extn_id {
-                ID_CE_CRL_REASONS => {
-                    let code = u8::try_from(CrlReason::from_der(value)? as u32).ok();
-                    reason = code.and_then(ReasonCode::from_code).unwrap_or(ReasonCode::Unspecified);
-                }
-                ID_CE_INVALIDITY_DATE => invalidity_date = Some(GeneralizedTime::from_der(value)?.into()),
-                oid if extension.critical => return Err(unknown_critical(oid)),
-                _ => {}
-            }
-        }
-        Ok(CrlEntry { serial, at: entry.revocation_date.into(), reason, invalidity_date })
+        read_entry(&entry)
     }
+}
+
+/// Reads one entry.
+pub(super) fn decode_entry(der: &[u8]) -> Result<CrlEntry, StatusError> {
+    read_entry(&RevokedCert::from_der(der)?)
+}
+
+fn read_entry(entry: &RevokedCert) -> Result<CrlEntry, StatusError> {
+    let serial = SerialNumber::try_from(&entry.serial_number).map_err(|e| unacceptable(e.to_string()))?;
+    let (mut reason, mut invalidity_date) = (ReasonCode::Unspecified, None);
+    for extension in entry.crl_entry_extensions.iter().flatten() {
+        let value = extension.extn_value.as_bytes();
+        match extension.extn_id {
+            ID_CE_CRL_REASONS => {
+                let code = u8::try_from(CrlReason::from_der(value)? as u32).ok();
+                reason = code.and_then(ReasonCode::from_code).unwrap_or(ReasonCode::Unspecified);
+            }
+            ID_CE_INVALIDITY_DATE => invalidity_date = Some(GeneralizedTime::from_der(value)?.into()),
+            oid if extension.critical => return Err(unknown_critical(oid)),
+            _ => {}
+        }
+    }
+    Ok(CrlEntry { serial, at: entry.revocation_date.into(), reason, invalidity_date })
 }

@@ -39,7 +39,12 @@ pub struct CrlParams {
     /// The scope, for a CRL that does not cover all that the authority issued,
     /// or that names its place; see [`distribution_point`].
     pub scope: Option<IssuingDistributionPoint>,
+    /// When the next CRL is planned; Windows fetches it then, not only at nextUpdate.
+    pub next_publish: Option<Timestamp>,
 }
+
+/// Microsoft's Next CRL Publish.
+pub(super) const NEXT_PUBLISH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.21.4");
 
 impl CrlParams {
     /// The parameters of a full CRL of the authority with this certificate.
@@ -54,7 +59,15 @@ impl CrlParams {
     ) -> Result<Self, StatusError> {
         let issuer = certificate.tbs_certificate.subject.clone();
         let authority_key_id = authority_key_id(certificate)?;
-        Ok(Self { issuer, authority_key_id, number, this_update, next_update, scope: None })
+        Ok(Self {
+            issuer,
+            authority_key_id,
+            number,
+            this_update,
+            next_update,
+            scope: None,
+            next_publish: None,
+        })
     }
 }
 
@@ -89,6 +102,17 @@ pub fn distribution_point(uri: &str) -> Result<IssuingDistributionPoint, StatusE
         indirect_crl: false,
         only_contains_attribute_certs: false,
     })
+}
+
+/// The URIs of a distribution point.
+#[must_use]
+pub fn point_urls(point: Option<&DistributionPointName>) -> Vec<String> {
+    let Some(DistributionPointName::FullName(names)) = point else { return Vec::new() };
+    let url = |name: &GeneralName| match name {
+        GeneralName::UniformResourceIdentifier(url) => Some(url.to_string()),
+        _ => None,
+    };
+    names.iter().filter_map(url).collect()
 }
 
 /// A CRL that was written.
@@ -235,6 +259,14 @@ fn crl_extensions(params: &CrlParams) -> Result<ContextSpecific<Extensions>, Sta
         check_scope(scope)?;
         // Not by AsExtension: x509-cert 0.2.5 has the wrong identifier for it.
         value.push(extension(ID_CE_ISSUING_DISTRIBUTION_POINT, true, scope)?);
+    }
+    if let Some(next_publish) = params.next_publish {
+        if next_publish <= params.this_update || next_publish > params.next_update {
+            return Err(StatusError::CrlParameters(
+                "the next CRL is not planned between thisUpdate and nextUpdate",
+            ));
+        }
+        value.push(extension(NEXT_PUBLISH, false, &next_publish.to_x509())?);
     }
     Ok(ContextSpecific { tag_number: TagNumber::N0, tag_mode: TagMode::Explicit, value })
 }
