@@ -24,7 +24,7 @@ pub(crate) use authority::{
 pub(crate) use certificate::{
     ActArgs, CertCommand, IssueArgs, ListArgs, OutputArgs, ReleaseArgs, RevokeArgs, TargetArgs,
 };
-pub(crate) use check::{CheckArgs, CheckCommand};
+pub(crate) use check::{CheckArgs, CheckCommand, UrlsArgs};
 pub(crate) use crl::{CrlCommand, IssueCrlArgs};
 pub(crate) use escrow::{
     AgentCommand, CompleteArgs, ContributeArgs, EscrowCommand, HistoryCommand, HistoryExportArgs,
@@ -119,7 +119,7 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// List, show and export what was issued.
     #[command(subcommand)]
     Cert(CertCommand),
-    /// Find out who takes a certificate, and which norms it breaks.
+    /// Find out who takes a certificate, which norms it breaks, and whether its URLs work.
     #[command(subcommand)]
     Check(CheckCommand),
     /// Revoke certificates for ever.

@@ -20,7 +20,7 @@ use crate::inventory::Inventory;
 pub use example::{Example, check_template};
 
 /// Certificates of a path at most, the first included.
-const MAX_PATH: usize = 10;
+pub(crate) const MAX_PATH: usize = 10;
 
 /// Whether the signature of a certificate is its issuer's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -135,18 +135,18 @@ fn check(certificate: &Certificate, pool: &[Certificate], revoked: bool, now: Ti
     }
 }
 
-fn is_root(certificate: &Certificate) -> bool {
+pub(crate) fn is_root(certificate: &Certificate) -> bool {
     certificate.tbs_certificate.issuer == certificate.tbs_certificate.subject
 }
 
-fn signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
+pub(crate) fn signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
     let spki = issuer.tbs_certificate.subject_public_key_info.to_der();
     spki.is_ok_and(|spki| ca_signing::verify_certificate(certificate, &spki).is_ok())
 }
 
 /// The issuers, nearest first, up to a root or to where none is known. Of several of
 /// the right name, one whose key made the signature.
-fn issuers<'a>(certificate: &Certificate, pool: &'a [Certificate]) -> Vec<&'a Certificate> {
+pub(crate) fn issuers<'a>(certificate: &Certificate, pool: &'a [Certificate]) -> Vec<&'a Certificate> {
     let mut path: Vec<&Certificate> = Vec::new();
     let mut last = certificate;
     while !is_root(last) && path.len() < MAX_PATH {

@@ -23,6 +23,7 @@ pub mod authority;
 pub mod batch;
 mod certify;
 pub mod check_certificate;
+pub mod check_urls;
 pub mod config;
 pub mod create_authority;
 pub mod crl_file;

@@ -19,6 +19,36 @@ Examples:
 Clients: outlook, exchange-online, apple-mail, thunderbird, gpgsm, android.
 The exit status is 3 if a client refuses that was named with --client.")]
     Cert(Box<CheckArgs>),
+    /// Fetch and verify what the URLs in certificates promise: CRLs, issuers, OCSP.
+    #[command(after_help = "\
+Examples:
+  ca check urls alice.pem --chain chain.pem
+  ca check urls issuing --margin 2d
+  ca check urls --json mail.pem | jq '.urls[] | select(.verdict != \"ok\")'
+
+It asks as a relying party does, for the certificate and each of its issuers: by
+plain HTTP, without following redirections, with verified signatures. Of an
+authority these are also the URLs that it writes into certificates; whether its
+OCSP responder answers is seen with a certificate that it issued.
+
+Exit status: 0 all is well; 1 something is wrong or expiring; 4 no URL.")]
+    Urls(UrlsArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UrlsArgs {
+    /// A file (PEM or DER), its issuers may follow in it; or an authority of this home.
+    #[arg(value_name = "FILE|AUTHORITY")]
+    pub(crate) target: String,
+    /// The issuers of a certificate from a file, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chain: Option<PathBuf>,
+    /// What ends sooner than this is expiring.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = crate::input::duration)]
+    pub(crate) margin: u64,
+    /// How long each answer may take.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = crate::input::duration)]
+    pub(crate) timeout: u64,
 }
 
 #[derive(Args, Debug)]

@@ -1,5 +1,7 @@
 //! `ca check`.
 
+mod urls;
+
 use std::path::Path;
 
 use ca_core::authority::Authority;
@@ -19,6 +21,7 @@ use crate::report::show;
 pub(super) fn run(command: CheckCommand, context: &Context) -> Result<()> {
     match command {
         CheckCommand::Cert(args) => cert(&args, context),
+        CheckCommand::Urls(args) => urls::urls(&args, context),
     }
 }
 
