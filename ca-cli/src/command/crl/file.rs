@@ -74,9 +74,12 @@ pub(super) fn verify(file: &Path, issuer: &Path, at: Option<Timestamp>, context:
     if faults.is_empty() {
         return Ok(());
     }
-    let named: Vec<_> = faults.iter().map(|check| check.what).collect();
+    let named: Vec<_> = faults
+        .iter()
+        .map(|check| format!("{}: {}", check.what, check.fault.as_deref().unwrap_or_default()))
+        .collect();
     Err(CliError::Refused(format!(
-        "{} is not to be relied upon at {at} as a CRL of {}: wrong is its {}; fetch or issue another",
+        "{} is not to be relied upon at {at} as a CRL of {}: {}; fetch or issue another",
         file.display(),
         certificate.tbs_certificate.subject,
         named.join(", ")
