@@ -5,6 +5,7 @@ mod certificate;
 mod check;
 mod crl;
 mod escrow;
+mod export;
 mod ledger;
 mod maintain;
 mod notify;
@@ -30,6 +31,7 @@ pub(crate) use escrow::{
     AgentCommand, CompleteArgs, ContributeArgs, EscrowCommand, HistoryCommand, HistoryExportArgs,
     KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
 };
+pub(crate) use export::{BundleArgs, BundleFormat, ExportCommand, SstArgs, TrustArgs};
 pub(crate) use ledger::{IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
 pub(crate) use maintain::MaintainArgs;
 pub(crate) use notify::NotifyArgs;
@@ -128,6 +130,9 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Suspend certificates; `ca release` takes it back.
     #[command(after_help = "Example:\n  ca hold --email alice@example.test")]
     Hold(ReleaseArgs),
+    /// Export what other machines need to trust the authorities of this home.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Archive encryption keys for recovery agents, and recover them with their help.
     #[command(subcommand)]
     Escrow(EscrowCommand),

@@ -5,6 +5,7 @@ mod cert;
 mod check;
 mod crl;
 mod escrow;
+mod export;
 mod init;
 mod issue;
 mod ledger;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
         Command::Completions { shell } => manual::completions(shell, context),
         Command::Crl(command) => crl::run(command, context),
         Command::Escrow(command) => escrow::run(command, context),
+        Command::Export(command) => export::run(command, context),
         Command::History(command) => escrow::history(command, context),
         Command::Hold(args) => revoke::hold(&args, context),
         Command::Index(IndexCommand::Rebuild) => ledger::rebuild_index(context),

@@ -6,6 +6,8 @@ use ca_domain::template::Template;
 use ca_domain::{KeyIdentifier, KeyOrigin, SerialNumber, Timestamp};
 use ca_ledger::{EntryKind, NewEntry};
 use ca_signing::SigningKey;
+use const_oid::db::rfc4519::CN;
+use der::asn1::{PrintableStringRef, Utf8StringRef};
 use x509_cert::Certificate;
 
 use crate::error::{AuthorityError, Result};
@@ -92,6 +94,14 @@ impl Certified {
     pub(crate) fn pem(&self) -> Result<String> {
         pem(&self.certificate)
     }
+}
+
+/// The common name of a certificate's subject.
+pub(crate) fn common_name(certificate: &Certificate) -> Option<String> {
+    let mut attributes = certificate.tbs_certificate.subject.0.iter().flat_map(|rdn| rdn.0.iter());
+    let value = &attributes.find(|attribute| attribute.oid == CN)?.value;
+    let utf8 = value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
+    utf8.or_else(|_| value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
 }
 
 /// PEM with LF line ends.

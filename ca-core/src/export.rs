@@ -1,5 +1,13 @@
 //! Certificates in the forms that other programs read.
 
+pub mod bundle;
+mod debian;
+mod mozilla;
+mod powershell;
+pub mod sst;
+pub mod trust;
+mod windows;
+
 use cms::cert::CertificateChoices;
 use cms::content_info::{CmsVersion, ContentInfo};
 use cms::signed_data::{CertificateSet, EncapsulatedContentInfo, SignedData, SignerInfos};

@@ -5,6 +5,7 @@
 //! localKeyID. RC2 is never written.
 
 mod seal;
+mod trust;
 
 use cms::content_info::{CmsVersion, ContentInfo};
 use cms::encrypted_data::EncryptedData;
@@ -21,6 +22,8 @@ use sha1::{Digest, Sha1};
 use x509_cert::Certificate;
 use x509_cert::attr::{Attribute, Attributes};
 use zeroize::Zeroizing;
+
+pub use trust::{TrustAnchor, trust_store};
 
 use crate::{Passphrase, SigningError, SigningKey, SoftwareKey};
 
@@ -136,9 +139,15 @@ fn build(
     for issuer in chain {
         certificates.push(cert_bag(issuer, None).map_err(failed())?);
     }
-    let certificates = certificates.to_der().map_err(failed())?;
-    let (algorithm, encrypted) = cipher.encrypt(&certificates)?;
-    let certificates = EncryptedData {
+    let keys = data(keys.to_der().map_err(failed())?).map_err(failed())?;
+    pfx(cipher, vec![encrypted(cipher, certificates)?, keys])
+}
+
+/// Bags of which nobody without the passphrase sees anything.
+fn encrypted(cipher: &seal::Cipher<'_>, bags: Vec<SafeBag>) -> Result<ContentInfo, SigningError> {
+    let failed = || SigningError::der("the PKCS#12 file");
+    let (algorithm, encrypted) = cipher.encrypt(&bags.to_der().map_err(failed())?)?;
+    let bags = EncryptedData {
         version: CmsVersion::V0,
         enc_content_info: EncryptedContentInfo {
             content_type: rfc5911::ID_DATA,
@@ -147,14 +156,13 @@ fn build(
         },
         unprotected_attrs: None,
     };
+    let content = Any::encode_from(&bags).map_err(failed())?;
+    Ok(ContentInfo { content_type: rfc5911::ID_ENCRYPTED_DATA, content })
+}
 
-    let safes = vec![
-        ContentInfo {
-            content_type: rfc5911::ID_ENCRYPTED_DATA,
-            content: Any::encode_from(&certificates).map_err(failed())?,
-        },
-        data(keys.to_der().map_err(failed())?).map_err(failed())?,
-    ];
+/// The file, authenticated by the passphrase.
+fn pfx(cipher: &seal::Cipher<'_>, safes: Vec<ContentInfo>) -> Result<Zeroizing<Vec<u8>>, SigningError> {
+    let failed = || SigningError::der("the PKCS#12 file");
     let authenticated = safes.to_der().map_err(failed())?;
     let mac_data = cipher.mac(&authenticated)?;
     let auth_safe = data(authenticated).map_err(failed())?;
@@ -191,10 +199,16 @@ fn cert_bag(certificate: &[u8], attributes: Option<Attributes>) -> der::Result<S
 }
 
 fn attributes(friendly_name: &str, local_key_id: &[u8]) -> der::Result<Attributes> {
+    let mut attributes = named(friendly_name)?;
+    attributes.insert(attribute(LOCAL_KEY_ID, Any::encode_from(&OctetString::new(local_key_id)?)?)?)?;
+    Ok(attributes)
+}
+
+/// friendlyName, unless it is empty.
+fn named(friendly_name: &str) -> der::Result<Attributes> {
     // U+FFFF is no character, and the BMPString encoder refuses it.
     let name: String = friendly_name.chars().map(|c| if c < '\u{ffff}' { c } else { '\u{fffd}' }).collect();
     let mut attributes = Attributes::new();
-    attributes.insert(attribute(LOCAL_KEY_ID, Any::encode_from(&OctetString::new(local_key_id)?)?)?)?;
     if !name.is_empty() {
         attributes.insert(attribute(FRIENDLY_NAME, Any::encode_from(&BmpString::from_utf8(&name)?)?)?)?;
     }

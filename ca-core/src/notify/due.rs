@@ -7,14 +7,13 @@ use std::path::Path;
 use ca_domain::Timestamp;
 use ca_index::{CertificateRecord, Filter, StateFilter};
 use ca_status::crl::CrlView;
-use const_oid::db::rfc4519::CN;
 use const_oid::db::rfc5280::ID_KP_OCSP_SIGNING;
-use der::asn1::{PrintableStringRef, Utf8StringRef};
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
 
 use crate::authority::Authority;
+use crate::certify::common_name;
 use crate::error::Result;
 use crate::home::{Home, Wait};
 use crate::inventory::{Inventory, Issuance};
@@ -228,13 +227,6 @@ impl Kind {
         let signer = usage.is_some_and(|(_, usage)| usage.0.contains(&ID_KP_OCSP_SIGNING));
         if signer { Self::OcspSigner } else { Self::EndEntity }
     }
-}
-
-fn common_name(certificate: &Certificate) -> Option<String> {
-    let mut attributes = certificate.tbs_certificate.subject.0.iter().flat_map(|rdn| rdn.0.iter());
-    let value = &attributes.find(|attribute| attribute.oid == CN)?.value;
-    let utf8 = value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
-    utf8.or_else(|_| value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
 }
 
 fn crl(

@@ -1,0 +1,106 @@
+//! `ca export`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::certificate::P12Profile;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Export roots and intermediates as other programs and systems install them.
+    #[command(after_help = "\
+Examples:
+  ca export bundle --format pem --out authorities.pem
+  ca export bundle --format p12 --p12-password-file store.password --out trust.p12
+  ca export bundle --format debian --out package && dpkg-deb --build --root-owner-group package ca.deb
+  ca export bundle --format windows --authority issuing --out trust.ps1
+  ca export bundle --format firefox --out policies
+
+p12, debian and firefox hold the roots alone: intermediates come with mails and from servers.")]
+    Bundle(BundleArgs),
+    /// Export the virtual certificate collection of Exchange, and the script that uploads it.
+    #[command(after_help = "\
+Example:
+  ca export sst --authority issuing --out exchange.sst
+
+The script lies beside it, exchange.ps1. See docs/exchange-online.md.")]
+    Sst(SstArgs),
+}
+
+/// Which authorities.
+#[derive(Args, Debug)]
+pub(crate) struct TrustArgs {
+    /// This authority and all above it; may be repeated [default: every authority of the home].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) authority: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BundleArgs {
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    /// The form.
+    #[arg(long, value_enum)]
+    pub(crate) format: BundleFormat,
+    /// The file, standard output without it; of der, debian and firefox the directory.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// Leave intermediates out.
+    #[arg(long)]
+    pub(crate) roots_only: bool,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Which programs read the PKCS#12 file.
+    #[arg(long, value_enum, default_value_t = P12Profile::Modern)]
+    pub(crate) p12_profile: P12Profile,
+    /// A file with the password of the PKCS#12 file on its first line, mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with = "p12_password_fd")]
+    pub(crate) p12_password_file: Option<PathBuf>,
+    /// An open descriptor to read the password of the PKCS#12 file from.
+    #[arg(long, value_name = "N")]
+    pub(crate) p12_password_fd: Option<u32>,
+    /// The Debian package's name [default: ca-certificates- and the first root's name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) package: Option<String>,
+    /// The Debian package's maintainer.
+    #[arg(long, value_name = "TEXT", default_value = "Administrator <root@localhost>")]
+    pub(crate) maintainer: String,
+    /// Where Firefox and Thunderbird will find the certificates [default: where they look by themselves].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) installed_in: Option<String>,
+}
+
+/// A form of a trust bundle.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum BundleFormat {
+    /// One text of PEM certificates.
+    Pem,
+    /// A directory with a DER file a certificate, for Windows and phones.
+    Der,
+    /// PKCS#7 certs-only, DER.
+    #[value(alias = "p7c")]
+    P7b,
+    /// A PKCS#12 trust store with the roots: Java 8 and later, OpenSSL.
+    P12,
+    /// A directory that `dpkg-deb --build` makes a package of: roots for ca-certificates.
+    Debian,
+    /// A PowerShell script for a group policy or one machine.
+    Windows,
+    /// A directory with policies.json for Firefox and Thunderbird, and the roots.
+    #[value(alias = "thunderbird")]
+    Firefox,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SstArgs {
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    /// The store; the script gets the same name with .ps1.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
