@@ -20,6 +20,7 @@ pub mod pkilint;
 pub mod post;
 pub mod responder;
 pub mod server;
+pub mod slapd;
 pub mod tls;
 pub mod tool;
 
@@ -29,5 +30,6 @@ pub use home::Home;
 pub use pki::Pki;
 pub use post::Post;
 pub use server::Server;
+pub use slapd::Slapd;
 pub use tls::Tls;
 pub use tool::{Outcome, Tool};

@@ -1,4 +1,4 @@
-//! Foreign servers: nginx, Apache, HAProxy, stunnel, Exim.
+//! Foreign servers: nginx, Apache, HAProxy, stunnel, Exim, slapd.
 
 use crate::daemon::wait_for;
 use crate::home::Home;

@@ -1,0 +1,346 @@
+//! A connection to a directory, logged in.
+
+use std::collections::HashSet;
+use std::future::Future;
+
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapResult, Mod};
+use tokio::runtime::{Builder, Runtime};
+use zeroize::Zeroizing;
+
+use crate::config::Login;
+use crate::{Dialect, DirectoryConfig, Entry, Filter, LdapError, tls};
+
+/// Entries a page; Active Directory gives at most 1,000.
+const PAGE: i32 = 500;
+/// The longest password.
+const MAX_PASSWORD: usize = 1024;
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// The base alone.
+    Base,
+    /// The entries right below the base.
+    OneLevel,
+    /// The base and all below it.
+    Subtree,
+}
+
+/// A change of one attribute of an entry. The attribute's name is that of the directory's
+/// [`Dialect`]. Values are sent in the order given.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// Adds these values.
+    Add(String, Vec<Vec<u8>>),
+    /// Removes these values; without values, the whole attribute.
+    Delete(String, Vec<Vec<u8>>),
+    /// Puts these values in the place of all; without values, removes the attribute.
+    Replace(String, Vec<Vec<u8>>),
+}
+
+/// An open connection. All calls block, for no longer than the configured time each.
+#[derive(Debug)]
+pub struct Connection {
+    // None only while it is dropped.
+    runtime: Option<Runtime>,
+    ldap: Ldap,
+    config: DirectoryConfig,
+}
+
+impl Connection {
+    /// Connects, checks the server's certificate and logs in.
+    ///
+    /// # Errors
+    /// The settings are wrong, the server cannot be reached or trusted, or it refuses the login.
+    pub fn open(config: &DirectoryConfig) -> Result<Self, LdapError> {
+        config.check()?;
+        let url = config.server()?;
+        let mut settings = LdapConnSettings::new();
+        if !config.is_plain() {
+            settings = settings.set_config(tls::client_config(config)?).set_starttls(config.start_tls);
+        }
+        let (dn, password) = match config.login()? {
+            Login::External => (String::new(), None),
+            Login::Simple { dn, password_file } => (dn.to_owned(), Some(password(password_file)?)),
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
+            LdapError::Connection { server: config.url.clone(), action: "reach", why: error.to_string() }
+        })?;
+        let opened = run(&runtime, config, "connect", async move {
+            let (connection, ldap) = LdapConnAsync::from_url_with_settings(settings, &url).await?;
+            // Its end is seen by the next request.
+            tokio::spawn(connection.drive());
+            Ok(ldap)
+        });
+        // Not through Drop: a name that is still being looked up would be waited for.
+        let ldap = match opened {
+            Ok(ldap) => ldap,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        let connection = Self { runtime: Some(runtime), ldap, config: config.clone() };
+        let (mut ldap, name) = (connection.ldap.clone(), dn.clone());
+        let result = connection.run("log in", async move {
+            match password {
+                Some(password) => ldap.simple_bind(&name, &password).await,
+                None => ldap.sasl_external_bind().await,
+            }
+        })?;
+        let dn = if dn.is_empty() { "with our certificate" } else { &dn };
+        connection.accepted("log in", dn, result)?;
+        Ok(connection)
+    }
+
+    /// How the directory names binary attributes.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.config.dialect
+    }
+
+    /// The server's URL.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.config.url
+    }
+
+    /// Gives every entry that meets `filter` to `each`, page by page (RFC 2696), with the
+    /// attributes named. Each page may take as long as the configured time.
+    ///
+    /// # Errors
+    /// The base does not exist, the server refuses or answers nonsense, or `each` failed.
+    pub fn search<E: From<LdapError>>(
+        &mut self,
+        base: &str,
+        scope: Scope,
+        filter: &Filter,
+        attributes: &[&str],
+        mut each: impl FnMut(Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let scope = match scope {
+            Scope::Base => ldap3::Scope::Base,
+            Scope::OneLevel => ldap3::Scope::OneLevel,
+            Scope::Subtree => ldap3::Scope::Subtree,
+        };
+        let names: Vec<String> = attributes.iter().map(|&name| name.to_owned()).collect();
+        let (mut ldap, at, filter) = (self.ldap.clone(), base.to_owned(), filter.as_str().to_owned());
+        let mut stream = self.run("search", async move {
+            let adapters: Vec<Box<dyn Adapter<'static, String, Vec<String>>>> =
+                vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
+            ldap.streaming_search_with(adapters, &at, scope, &filter, names).await
+        })?;
+        loop {
+            let found;
+            (stream, found) = self.run("search", async move {
+                let mut page = Vec::new();
+                // An answer that is here already is taken along, so that not every entry costs a task.
+                while page.len() < usize::try_from(PAGE).unwrap_or_default() {
+                    match stream.next().await? {
+                        Some(entry) => page.push(entry),
+                        None => return Ok((stream, (page, true))),
+                    }
+                }
+                Ok((stream, (page, false)))
+            })?;
+            let (page, last) = found;
+            for entry in page {
+                let entry = Entry::read(entry.0).ok_or_else(|| self.nonsense("an unreadable entry"))?;
+                each(entry)?;
+            }
+            if last {
+                let result = self.run("search", async move { Ok(stream.finish().await) })?;
+                self.accepted("search", base, result)?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// The entries that meet `filter`, at most `limit` of them.
+    ///
+    /// # Errors
+    /// As [`Self::search`], or there are more than `limit`.
+    pub fn find(
+        &mut self,
+        base: &str,
+        scope: Scope,
+        filter: &Filter,
+        attributes: &[&str],
+        limit: usize,
+    ) -> Result<Vec<Entry>, LdapError> {
+        let mut found = Vec::new();
+        let (server, dn) = (self.config.url.clone(), base.to_owned());
+        self.search(base, scope, filter, attributes, |entry| {
+            if found.len() == limit {
+                let text = format!("more than {limit} entries meet {filter}");
+                return Err(LdapError::Refused {
+                    server: server.clone(),
+                    action: "search",
+                    dn: dn.clone(),
+                    code: 4,
+                    text,
+                });
+            }
+            found.push(entry);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// One entry by its name; none if there is no such entry.
+    ///
+    /// # Errors
+    /// The server refuses or answers nonsense.
+    pub fn read(&mut self, dn: &str, attributes: &[&str]) -> Result<Option<Entry>, LdapError> {
+        match self.find(dn, Scope::Base, &Filter::present("objectClass"), attributes, 1) {
+            Ok(mut found) => Ok(found.pop()),
+            Err(error) if error.code() == Some(32) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes all these changes of one entry, or none of them.
+    ///
+    /// # Errors
+    /// The server refuses. If the connection was lost or the time was over, nobody knows
+    /// whether the change was made: read the entry again.
+    pub fn modify(&mut self, dn: &str, changes: &[Change]) -> Result<(), LdapError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mods = changes.iter().flat_map(mods).collect();
+        let (mut ldap, name) = (self.ldap.clone(), dn.to_owned());
+        let result = self.run("change", async move { ldap.modify(&name, mods).await })?;
+        self.accepted("change", dn, result)
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// The server refuses: there is such an entry (code 68), or none above it (code 32).
+    pub fn add(&mut self, dn: &str, attributes: &[(&str, Vec<Vec<u8>>)]) -> Result<(), LdapError> {
+        let attributes = attributes
+            .iter()
+            .map(|(name, values)| (name.as_bytes().to_vec(), values.iter().cloned().collect()))
+            .collect();
+        let (mut ldap, name) = (self.ldap.clone(), dn.to_owned());
+        let result = self.run("add", async move { ldap.add(&name, attributes).await })?;
+        self.accepted("add", dn, result)
+    }
+
+    /// Says good-bye. Dropping the connection closes it as well.
+    pub fn close(self) {
+        let mut ldap = self.ldap.clone();
+        let _ = self.run("close", async move { ldap.unbind().await });
+    }
+
+    fn run<T, F>(&self, action: &'static str, work: F) -> Result<T, LdapError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ldap3::LdapError>> + Send + 'static,
+    {
+        match &self.runtime {
+            Some(runtime) => run(runtime, &self.config, action, work),
+            None => Err(self.nonsense("nothing: the connection is closed")),
+        }
+    }
+
+    fn accepted(&self, action: &'static str, dn: &str, result: LdapResult) -> Result<(), LdapError> {
+        if result.rc == 0 {
+            return Ok(());
+        }
+        Err(LdapError::Refused {
+            server: self.config.url.clone(),
+            action,
+            dn: dn.to_owned(),
+            code: result.rc,
+            text: result.text,
+        })
+    }
+
+    fn nonsense(&self, what: &str) -> LdapError {
+        LdapError::Protocol { server: self.config.url.clone(), what: what.to_owned() }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Does the work as a task, so that neither a server that hangs nor one whose answer
+/// the library cannot take does harm to the caller.
+fn run<T, F>(
+    runtime: &Runtime,
+    config: &DirectoryConfig,
+    action: &'static str,
+    work: F,
+) -> Result<T, LdapError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, ldap3::LdapError>> + Send + 'static,
+{
+    let server = config.url.clone();
+    let after = config.timeout();
+    let outcome = runtime.block_on(async move {
+        let mut task = tokio::spawn(work);
+        let outcome = tokio::time::timeout(after, &mut task).await;
+        task.abort();
+        outcome
+    });
+    match outcome {
+        Ok(Ok(Ok(value))) => Ok(value),
+        Ok(Ok(Err(error))) => Err(LdapError::Connection { server, action, why: why(&error) }),
+        Ok(Err(_)) => Err(LdapError::Protocol { server, what: "what cannot be decoded".to_owned() }),
+        Err(_) => Err(LdapError::Timeout { server, action, after }),
+    }
+}
+
+/// What the library says, in words for an administrator.
+fn why(error: &ldap3::LdapError) -> String {
+    match error {
+        ldap3::LdapError::Io { source } => source.to_string(),
+        ldap3::LdapError::Rustls { source } => source.to_string(),
+        ldap3::LdapError::OpSend { .. }
+        | ldap3::LdapError::ResultRecv { .. }
+        | ldap3::LdapError::EndOfStream => "the connection ended".to_owned(),
+        ldap3::LdapError::LdapResult { result } => crate::code_in_words(result.rc),
+        other => other.to_string(),
+    }
+}
+
+fn mods(change: &Change) -> Vec<Mod<Vec<u8>>> {
+    // The library takes sets; one value each keeps the order.
+    let (name, values) = match change {
+        Change::Add(name, values) | Change::Delete(name, values) | Change::Replace(name, values) => {
+            (name.as_bytes().to_vec(), values)
+        }
+    };
+    let ones = values.iter().map(|value| (name.clone(), HashSet::from([value.clone()])));
+    match change {
+        Change::Add(..) => ones.map(|(name, one)| Mod::Add(name, one)).collect(),
+        Change::Delete(..) if values.is_empty() => vec![Mod::Delete(name, HashSet::new())],
+        Change::Delete(..) => ones.map(|(name, one)| Mod::Delete(name, one)).collect(),
+        Change::Replace(..) => {
+            let none = Mod::Replace(name.clone(), HashSet::new());
+            std::iter::once(none).chain(ones.map(|(name, one)| Mod::Add(name, one))).collect()
+        }
+    }
+}
+
+fn password(path: &std::path::Path) -> Result<Zeroizing<String>, LdapError> {
+    let bytes = Zeroizing::new(ca_files::read_private(path)?);
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let bad = |what: &str| LdapError::Config(format!("{}: {what}", path.display()));
+    let text = std::str::from_utf8(line).map_err(|_| bad("the password is not UTF-8"))?;
+    // A simple bind without a password succeeds as nobody (RFC 4513, section 5.1.2).
+    if text.is_empty() || text.len() > MAX_PASSWORD {
+        return Err(bad("the first line must hold the password, at most 1024 octets"));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}

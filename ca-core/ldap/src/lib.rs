@@ -1,0 +1,24 @@
+//! Directories: the only room that speaks LDAP (RFC 4511).
+//!
+//! A [`Connection`] is opened as a [`DirectoryConfig`] says: over TLS, with a
+//! verified server, logged in. Its calls block, and none takes longer than the
+//! configured time. Values are bytes, in and out; what goes into a [`Filter`] or a
+//! name is escaped. How a directory names its binary attributes is its [`Dialect`].
+//!
+//! Do not call from a thread that drives an asynchronous runtime: a connection has
+//! a runtime of its own.
+
+mod config;
+mod connection;
+mod dialect;
+mod entry;
+mod error;
+mod filter;
+mod tls;
+
+pub use config::{DirectoryConfig, Sasl};
+pub use connection::{Change, Connection, Scope};
+pub use dialect::{Attribute, Dialect};
+pub use entry::Entry;
+pub use error::{LdapError, code_in_words};
+pub use filter::{Filter, escape_dn_value};

@@ -1,0 +1,186 @@
+//! Our LDAP client against OpenLDAP, over every kind of connection, and against
+//! servers that hang or talk nonsense.
+
+use ca_ldap::{Attribute, Change, Connection, Dialect, DirectoryConfig, Entry, Filter, LdapError, Scope};
+use chancery_tests::slapd::{ADMIN, SUFFIX};
+use chancery_tests::{Home, Slapd};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+fn config(text: &str) -> DirectoryConfig {
+    serde_saphyr::from_str(text).expect("a configuration")
+}
+
+fn login(home: &Home) -> String {
+    let at = home.work().display();
+    format!("ca_root: {at}/slapd-root.crt\nbind_dn: {ADMIN}\npassword_file: {at}/slapd-password\n")
+}
+
+fn person(name: &str) -> String {
+    format!(
+        "dn: cn={name},{SUFFIX}\nobjectClass: inetOrgPerson\ncn: {name}\nsn: x\nmail: {name}@example.test\n\n"
+    )
+}
+
+#[test]
+fn every_way_in_and_binary_values() {
+    let home = Home::prepared();
+    let slapd = Slapd::start(&home, "");
+    slapd.add(&person("alice"));
+    let at = home.work().display();
+    let external = format!(
+        "ca_root: {at}/slapd-root.crt\nsasl: external\nclient_certificate: {at}/slapd-client.chain\n\
+         client_key: {at}/slapd-client.key\n"
+    );
+    let (ldaps, ldap, loopback) = (slapd.ldaps(), slapd.ldap(), slapd.loopback());
+    let certificates: Vec<Vec<u8>> = ["alice.crt", "bob.crt", "mallory.crt"]
+        .map(|name| std::fs::read(chancery_tests::openssl::to_der("x509", &home.path(name))).expect("DER"))
+        .to_vec();
+    let name = Dialect::OpenLdap.attribute(Attribute::UserCertificate);
+    let dn = format!("cn=alice,{SUFFIX}");
+    for text in [
+        slapd.config(""),
+        format!("url: {ldap}\nstart_tls: true\n{}", login(&home)),
+        format!("url: {loopback}\nplain: true\n{}", login(&home)),
+        format!("url: {ldaps}\n{external}"),
+        format!("url: {ldap}\nstart_tls: true\n{external}"),
+    ] {
+        let mut directory = Connection::open(&config(&text)).unwrap_or_else(|error| panic!("{text}{error}"));
+        let all = Change::Replace(name.to_owned(), certificates.clone());
+        directory.modify(&dn, &[all]).expect("three values");
+        let entry = directory.read(&dn, &[name]).expect("an answer").expect("an entry");
+        assert_eq!(entry.values("userCertificate"), certificates, "in our order");
+        assert_eq!(slapd.values("(cn=alice)", name), certificates, "as ldapsearch has it");
+        let fewer = Change::Delete(name.to_owned(), vec![certificates[1].clone()]);
+        directory.modify(&dn, &[fewer]).expect("one value less");
+        assert_eq!(slapd.values("(cn=alice)", name), [&certificates[0][..], &certificates[2]]);
+        directory.modify(&dn, &[Change::Replace(name.to_owned(), Vec::new())]).expect("none");
+        assert!(slapd.values("(cn=alice)", name).is_empty());
+        directory.close();
+    }
+}
+
+#[test]
+fn refusals_name_server_entry_and_reason() {
+    let home = Home::prepared();
+    let slapd = Slapd::start(&home, "");
+    slapd.add(&person("alice"));
+    let good = slapd.config("");
+    let refused = |text: &str| Connection::open(&config(text)).expect_err("no way in").to_string();
+
+    home.write_private("wrong", "not it\n");
+    let error = refused(&good.replace("slapd-password", "wrong"));
+    assert!(error.contains("invalid credentials") && error.contains(ADMIN) && error.contains("ldaps://"));
+    assert!(!error.contains("not it"));
+    home.write_private("empty", "\n");
+    assert!(refused(&good.replace("slapd-password", "empty")).contains("must hold the password"));
+    // A root that the server's certificate does not come from, and a name that it does not have.
+    home.ca("authority create other --template root-ca --key p256 --country DE --common-name Other")
+        .words("--organization Example --passphrase-file passphrase")
+        .ok();
+    home.ca("authority export other --format pem --out other.crt").ok();
+    assert!(refused(&good.replace("slapd-root.crt", "other.crt")).contains("certificate"));
+    assert!(refused(&good.replace("localhost", "127.0.0.1")).contains("certificate"));
+    // Passwords that others can read.
+    std::fs::set_permissions(home.path("wrong"), std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .expect("set a mode");
+    assert!(refused(&good.replace("slapd-password", "wrong")).contains("chmod"));
+
+    let mut directory = Connection::open(&config(&good)).expect("a connection");
+    let dn = format!("cn=alice,{SUFFIX}");
+    let plain = Change::Add("userCertificate".to_owned(), vec![b"\x30\x00".to_vec()]);
+    let error = directory.modify(&dn, &[plain]).expect_err("it wants ;binary");
+    assert_eq!(error.code(), Some(17), "{error}");
+    assert!(error.is_refusal() && error.to_string().contains(&dn) && error.to_string().contains("dialect"));
+    assert_eq!(directory.read(&format!("cn=nobody,{SUFFIX}"), &["cn"]).expect("an answer"), None);
+    let everything = Filter::present("objectClass");
+    let error = directory.find("dc=elsewhere", Scope::Subtree, &everything, &["cn"], 9).expect_err("no base");
+    assert_eq!(error.code(), Some(32), "{error}");
+    // An entry can be added, once.
+    let dn = format!("cn={},{SUFFIX}", ca_ldap::escape_dn_value("a, b+c"));
+    let values = |text: &str| vec![text.as_bytes().to_vec()];
+    let entry = [("objectClass", values("person")), ("cn", values("a, b+c")), ("sn", values("x"))];
+    directory.add(&dn, &entry).expect("a new entry");
+    assert_eq!(directory.add(&dn, &entry).expect_err("it is there").code(), Some(68));
+    let found = directory.find(SUFFIX, Scope::OneLevel, &Filter::equals("cn", "a, b+c"), &["sn"], 1);
+    assert_eq!(found.expect("an answer")[0].texts("sn"), ["x"]);
+}
+
+#[test]
+fn many_pages_and_values_that_look_like_filters() {
+    let home = Home::prepared();
+    let slapd = Slapd::start(&home, "");
+    slapd.add(&(0..1201).map(|number| person(&format!("p{number}"))).collect::<String>());
+    let mut directory = Connection::open(&config(&slapd.config(""))).expect("a connection");
+    let mut count = 0;
+    let seen = |_: Entry| -> Result<(), LdapError> {
+        count += 1;
+        Ok(())
+    };
+    directory.search(SUFFIX, Scope::Subtree, &Filter::present("mail"), &["mail"], seen).expect("three pages");
+    assert_eq!(count, 1201);
+    let hostile = Filter::equals("mail", "*)(objectClass=*");
+    assert!(directory.find(SUFFIX, Scope::Subtree, &hostile, &["cn"], 9).expect("an answer").is_empty());
+    let error = directory.find(SUFFIX, Scope::Subtree, &Filter::present("mail"), &["cn"], 2);
+    assert_eq!(error.expect_err("too many").code(), Some(4));
+    // The same connection still works, and one that ended says so.
+    assert_eq!(
+        directory
+            .read(&format!("cn=p7,{SUFFIX}"), &["mail"])
+            .expect("an answer")
+            .expect("an entry")
+            .texts("mail"),
+        ["p7@example.test"]
+    );
+    drop(slapd);
+    let error = directory.read(SUFFIX, &["o"]).expect_err("it is gone");
+    assert!(matches!(error, LdapError::Connection { .. }), "{error}");
+    assert!(!error.is_refusal());
+}
+
+/// A server that says `answer` to every request of every client, and then nothing.
+fn server(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind a loopback port");
+    let address = listener.local_addr().expect("the bound address");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while client.read(&mut buffer).is_ok_and(|length| length > 0) {
+                    let _ = client.write_all(answer);
+                }
+            });
+        }
+    });
+    format!("ldap://{address}")
+}
+
+#[test]
+fn servers_that_hang_or_talk_nonsense() {
+    let home = Home::empty();
+    home.write_private("pw", "secret\n");
+    let login = format!("bind_dn: cn=a\npassword_file: {}\ntimeout_seconds: 1\n", home.path("pw").display());
+    let open = |url: &str, more: &str| {
+        Connection::open(&config(&format!("url: {url}\n{more}\n{login}"))).expect_err("no connection")
+    };
+    let silent = server(b"");
+    for (url, more) in [
+        (silent.clone(), "plain: true"),
+        (silent.clone(), "start_tls: true"),
+        (silent.replace("ldap://", "ldaps://"), ""),
+    ] {
+        let error = open(&url, more);
+        assert!(matches!(error, LdapError::Timeout { .. }), "{url} {more}: {error}");
+    }
+    for nonsense in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"\x30\x00",
+        b"\x30\x05\x02\x01\x01\x61\x00",
+        b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x01\xff\x04\x00",
+        b"\x30\x84\xff\xff\xff\xff\x02\x01\x01",
+    ] {
+        let error = open(&server(nonsense), "plain: true");
+        assert!(!error.is_refusal(), "{error}");
+    }
+}
