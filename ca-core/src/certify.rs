@@ -9,6 +9,7 @@ use ca_signing::SigningKey;
 use const_oid::db::rfc4519::CN;
 use der::asn1::{PrintableStringRef, Utf8StringRef};
 use x509_cert::Certificate;
+use x509_cert::ext::pkix::BasicConstraints;
 
 use crate::error::{AuthorityError, Result};
 
@@ -76,7 +77,11 @@ impl Certified {
     /// The ledger entry that records it.
     pub(crate) fn entry(&self, issuer: KeyIdentifier, now: Timestamp, detail: Vec<u8>) -> NewEntry {
         NewEntry {
-            kind: EntryKind::CertificateIssued,
+            kind: if self.is_authority() {
+                EntryKind::CaCertificateIssued
+            } else {
+                EntryKind::CertificateIssued
+            },
             time: now,
             authority: issuer,
             serial: Some(self.serial),
@@ -85,6 +90,11 @@ impl Certified {
             invalidity_date: None,
             detail,
         }
+    }
+
+    fn is_authority(&self) -> bool {
+        let constraints = self.certificate.tbs_certificate.get::<BasicConstraints>();
+        matches!(constraints, Ok(Some((_, constraints))) if constraints.ca)
     }
 
     pub(crate) fn not_after(&self) -> Timestamp {

@@ -184,7 +184,7 @@ fn states(
         let (position, entry) = item?;
         table.apply(position, &entry).map_err(damaged)?;
         let unexpired = entry.not_after.is_some_and(|end| end >= now);
-        if entry.kind == EntryKind::CertificateIssued && entry.authority == authority && unexpired {
+        if entry.kind.is_issuance() && entry.authority == authority && unexpired {
             serials.extend(entry.serial);
         }
     }

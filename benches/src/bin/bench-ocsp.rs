@@ -121,7 +121,7 @@ fn issued(bench: &Bench) -> Result<Vec<SerialNumber>> {
     let mut serials = Vec::new();
     for entry in ledger.entries(0..ledger.size()) {
         let (_, entry) = entry?;
-        if entry.authority == issuer && entry.kind == ca_core::ledger::EntryKind::CertificateIssued {
+        if entry.authority == issuer && entry.kind.is_issuance() {
             serials.extend(entry.serial);
         }
     }

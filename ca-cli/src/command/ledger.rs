@@ -151,6 +151,7 @@ pub(super) fn rebuild_index(context: &Context) -> Result<()> {
 fn kind_name(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::AuthorityCreated => "authorityCreated",
+        EntryKind::CaCertificateIssued => "caCertificateIssued",
         EntryKind::CertificateIssued => "certificateIssued",
         EntryKind::CrlIssued => "crlIssued",
         EntryKind::EscrowAgentAdded => "escrowAgentAdded",

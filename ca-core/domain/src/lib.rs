@@ -16,6 +16,7 @@ pub mod microsoft;
 pub mod profile;
 pub mod revocation;
 pub mod serial_number;
+pub mod shard;
 pub mod template;
 pub mod time;
 
@@ -30,5 +31,6 @@ pub use microsoft::{MicrosoftNameError, SecurityIdentifier, Upn};
 pub use profile::{AuthorityUrls, IssuerContext, ProfileError, SubjectInput};
 pub use revocation::{ReasonCode, RevocationState, Transition, TransitionError};
 pub use serial_number::{SerialNumber, SerialNumberError};
+pub use shard::Shard;
 pub use template::{Conformance, Template, TemplateError, TemplateKind};
 pub use time::{TimeError, Timestamp};

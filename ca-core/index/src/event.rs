@@ -67,7 +67,7 @@ fn change(position: u64, entry: &Entry, detail: &Detail) -> Result<Change, Strin
             let key_id = read(certificate, entry)?.key_id;
             Ok(Change::Authority(AuthorityRecord { name: name.clone(), position, key_id }))
         }
-        (EntryKind::CertificateIssued, Detail::CertificateIssued { certificate, template, person, .. }) => {
+        (kind, Detail::CertificateIssued { certificate, template, person, .. }) if kind.is_issuance() => {
             let read = read(certificate, entry)?;
             let record = record(position, entry, read, template, person);
             Ok(Change::Certificate(Box::new(record)))

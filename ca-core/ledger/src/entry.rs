@@ -47,9 +47,20 @@ pub enum EntryKind {
     RequestApproved = 15,
     /// A request was rejected.
     RequestRejected = 16,
+    /// The certificate of an authority was issued: as CertificateIssued, but CRLs of
+    /// authorities alone list it (onlyContainsCACerts; RFC 5280, section 5.2.5).
+    CaCertificateIssued = 17,
     /// A person left: what is published about them is to be withdrawn. The authority
     /// is the issuer of their latest certificate.
     PersonLeft = 20,
+}
+
+impl EntryKind {
+    /// Whether a certificate was issued, of an authority or of anybody else.
+    #[must_use]
+    pub const fn is_issuance(self) -> bool {
+        matches!(self, Self::CertificateIssued | Self::CaCertificateIssued)
+    }
 }
 
 impl fmt::Display for EntryKind {
@@ -71,6 +82,7 @@ impl fmt::Display for EntryKind {
             Self::RequestSubmitted => "request submitted",
             Self::RequestApproved => "request approved",
             Self::RequestRejected => "request rejected",
+            Self::CaCertificateIssued => "CA certificate issued",
             Self::PersonLeft => "person left",
         })
     }
@@ -90,7 +102,7 @@ impl fmt::Display for EntryKind {
 ///                         keyRecovered(11), escrowThresholdSet(12),
 ///                         noticesSent(13), requestSubmitted(14),
 ///                         requestApproved(15), requestRejected(16),
-///                         personLeft(20) },
+///                         caCertificateIssued(17), personLeft(20) },
 ///     time            GeneralizedTime,
 ///     authority       OCTET STRING (SIZE (20)),
 ///     serial          [0] IMPLICIT INTEGER OPTIONAL,

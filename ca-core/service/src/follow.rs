@@ -326,7 +326,7 @@ fn apply<T: Sink>(
     for (index, entry) in (first..).zip(entries) {
         match table.apply(index, entry) {
             Ok(change) => {
-                let is_new = matches!(entry.kind, EntryKind::AuthorityCreated | EntryKind::CertificateIssued);
+                let is_new = entry.kind == EntryKind::AuthorityCreated || entry.kind.is_issuance();
                 changes.extend(change.map(|change| Applied { change, is_new }));
             }
             Err(error) => {

@@ -228,7 +228,59 @@ impl StreamSigner for Collected<'_> {
 
 /// Verifies, or says that this library has no such scheme (`None`).
 pub(crate) fn verify(scheme: Scheme, bits: &[u8], message: &[u8], signed: &[u8]) -> Option<bool> {
-    let algorithm: &'static dyn VerificationAlgorithm = match scheme {
+    Some(UnparsedPublicKey::new(algorithm(scheme)?, bits).verify(message, signed).is_ok())
+}
+
+/// Verifies what comes in pieces.
+pub(crate) enum Hashing {
+    #[cfg(feature = "aws-lc")]
+    Hashed(&'static dyn VerificationAlgorithm, digest::Context),
+    /// For Ed25519, and for ring, which verifies no digests.
+    Collected(&'static dyn VerificationAlgorithm, Vec<u8>),
+}
+
+impl Hashing {
+    /// None: this library has no such scheme.
+    pub(crate) fn new(scheme: Scheme) -> Option<Self> {
+        let algorithm = algorithm(scheme)?;
+        #[cfg(feature = "aws-lc")]
+        if let Scheme::Rsa(hash) | Scheme::Ecdsa(_, hash) = scheme {
+            let hash = match hash {
+                Hash::Sha256 => &digest::SHA256,
+                Hash::Sha384 => &digest::SHA384,
+                Hash::Sha512 => &digest::SHA512,
+            };
+            return Some(Self::Hashed(algorithm, digest::Context::new(hash)));
+        }
+        Some(Self::Collected(algorithm, Vec::new()))
+    }
+
+    /// False: it would hold more than `limit` octets in memory.
+    pub(crate) fn update(&mut self, bytes: &[u8], limit: usize) -> bool {
+        match self {
+            #[cfg(feature = "aws-lc")]
+            Self::Hashed(_, hash) => hash.update(bytes),
+            Self::Collected(_, message) if message.len() + bytes.len() > limit => return false,
+            Self::Collected(_, message) => message.extend_from_slice(bytes),
+        }
+        true
+    }
+
+    pub(crate) fn verify(self, bits: &[u8], signed: &[u8]) -> bool {
+        match self {
+            #[cfg(feature = "aws-lc")]
+            Self::Hashed(algorithm, hash) => {
+                UnparsedPublicKey::new(algorithm, bits).verify_digest(&hash.finish(), signed).is_ok()
+            }
+            Self::Collected(algorithm, message) => {
+                UnparsedPublicKey::new(algorithm, bits).verify(&message, signed).is_ok()
+            }
+        }
+    }
+}
+
+fn algorithm(scheme: Scheme) -> Option<&'static dyn VerificationAlgorithm> {
+    Some(match scheme {
         Scheme::Rsa(Hash::Sha256) => &signature::RSA_PKCS1_2048_8192_SHA256,
         Scheme::Rsa(Hash::Sha384) => &signature::RSA_PKCS1_2048_8192_SHA384,
         Scheme::Rsa(Hash::Sha512) => &signature::RSA_PKCS1_2048_8192_SHA512,
@@ -249,8 +301,7 @@ pub(crate) fn verify(scheme: Scheme, bits: &[u8], message: &[u8], signed: &[u8])
         },
         #[cfg(not(feature = "aws-lc"))]
         Scheme::Ecdsa(Curve::P521, _) | Scheme::Ecdsa(_, Hash::Sha512) => return None,
-    };
-    Some(UnparsedPublicKey::new(algorithm, bits).verify(message, signed).is_ok())
+    })
 }
 
 pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), SigningError> {

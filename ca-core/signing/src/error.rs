@@ -90,6 +90,9 @@ pub enum SigningError {
     /// The signature does not verify.
     #[error("the signature is not valid for this content and key")]
     BadSignature,
+    /// A message that cannot be verified in pieces with this kind of key.
+    #[error("a message of more than 1 GiB cannot be verified with a key that signs no digests (Ed25519)")]
+    TooLong,
     /// A signature algorithm that is unknown, unsafe, or not the key's.
     #[error("the signature algorithm {oid} is not accepted for {key}")]
     UnsupportedSignature {

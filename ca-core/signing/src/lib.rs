@@ -34,7 +34,7 @@ pub use key_file::KdfCost;
 pub use passphrase::{Passphrase, PassphraseSource};
 pub use pkcs12::Pkcs12Profile;
 pub use software::SoftwareKey;
-pub use verify::{verify, verify_certificate, verify_signed};
+pub use verify::{StreamVerifier, verify, verify_certificate, verify_signed};
 
 /// The name of the cryptographic library that this build uses.
 pub const BACKEND: &str = backend::NAME;

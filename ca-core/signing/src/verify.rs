@@ -61,6 +61,19 @@ pub fn verify(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), SigningError> {
+    let (scheme, bits) = public_key(spki_der, algorithm)?;
+    match backend::verify(scheme, &bits, message, signature) {
+        Some(true) => Ok(()),
+        Some(false) => Err(SigningError::BadSignature),
+        None => Err(unsupported(algorithm, "a key on this curve in this build")),
+    }
+}
+
+/// The scheme, and the bits of subjectPublicKey.
+fn public_key(
+    spki_der: &[u8],
+    algorithm: &AlgorithmIdentifierOwned,
+) -> Result<(Scheme, Vec<u8>), SigningError> {
     let spki = SubjectPublicKeyInfoRef::from_der(spki_der)
         .map_err(|_| SigningError::BadPublicKey("it is not a DER SubjectPublicKeyInfo"))?;
     let scheme = scheme(&spki, algorithm)?;
@@ -69,10 +82,52 @@ pub fn verify(
         .as_bytes()
         .ok_or(SigningError::BadPublicKey("its bit string is not a whole number of bytes"))?;
     check_bits(scheme, bits)?;
-    match backend::verify(scheme, bits, message, signature) {
-        Some(true) => Ok(()),
-        Some(false) => Err(SigningError::BadSignature),
-        None => Err(unsupported(algorithm, "a key on this curve in this build")),
+    Ok((scheme, bits.to_vec()))
+}
+
+/// Verifies the signature of a message that comes in pieces, as [`verify`] does.
+///
+/// Memory stays constant where the library verifies a digest; Ed25519 and some
+/// back ends must collect the message, of 1 GiB at most.
+pub struct StreamVerifier {
+    bits: Vec<u8>,
+    hashing: backend::Hashing,
+}
+
+impl StreamVerifier {
+    const MOST_COLLECTED: usize = 1 << 30;
+
+    /// Begins with the signer's public key and the signature algorithm.
+    ///
+    /// # Errors
+    /// An algorithm, parameters or a public key that are not acceptable.
+    pub fn new(spki_der: &[u8], algorithm: &AlgorithmIdentifierOwned) -> Result<Self, SigningError> {
+        let (scheme, bits) = public_key(spki_der, algorithm)?;
+        let hashing = backend::Hashing::new(scheme)
+            .ok_or_else(|| unsupported(algorithm, "a key on this curve in this build"))?;
+        Ok(Self { bits, hashing })
+    }
+
+    /// Adds the next piece of the message.
+    ///
+    /// # Errors
+    /// [`SigningError::TooLong`] where the message has to be collected.
+    pub fn update(&mut self, bytes: &[u8]) -> Result<(), SigningError> {
+        if self.hashing.update(bytes, Self::MOST_COLLECTED) { Ok(()) } else { Err(SigningError::TooLong) }
+    }
+
+    /// Says whether the signature is right.
+    ///
+    /// # Errors
+    /// [`SigningError::BadSignature`] if not.
+    pub fn finish(self, signature: &[u8]) -> Result<(), SigningError> {
+        if self.hashing.verify(&self.bits, signature) { Ok(()) } else { Err(SigningError::BadSignature) }
+    }
+}
+
+impl std::fmt::Debug for StreamVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamVerifier").finish_non_exhaustive()
     }
 }
 

@@ -28,7 +28,7 @@ impl Run<'_> {
             if count % 256 == 0 {
                 (wait.progress)(count, total);
             }
-            if entry.kind != EntryKind::CertificateIssued {
+            if !entry.kind.is_issuance() {
                 continue;
             }
             if let (Some(line), Some(serial)) = (self.line(&detail), entry.serial) {

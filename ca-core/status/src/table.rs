@@ -4,12 +4,13 @@ mod changed;
 mod issued;
 mod snapshot;
 
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 
 use ca_domain::{KeyIdentifier, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
 use ca_ledger::{Entry, EntryKind};
 
 use crate::StatusError;
+use crate::crl::CrlScope;
 use changed::Changed;
 use issued::{Issued, Known};
 
@@ -32,6 +33,8 @@ struct Authority {
     issued: Issued,
     /// Revoked and held; a subset of `issued`.
     changed: BTreeMap<SerialNumber, Changed>,
+    /// Of authorities; a small subset of `issued`.
+    authorities: BTreeSet<SerialNumber>,
 }
 
 /// What the ledger says about one issued certificate.
@@ -160,7 +163,7 @@ impl StatusTable {
                 self.authorities.entry(entry.authority).or_default();
                 return Ok(None);
             }
-            EntryKind::CertificateIssued => {
+            EntryKind::CertificateIssued | EntryKind::CaCertificateIssued => {
                 return self.issue(position, entry, serial()?, not_after()?).map(Some);
             }
             EntryKind::CrlIssued
@@ -192,9 +195,12 @@ impl StatusTable {
         not_after: Timestamp,
     ) -> Result<Change, StatusError> {
         let authority = entry.authority;
-        let issued = &mut self.authorities.entry(authority).or_default().issued;
-        if !issued.insert(&serial, not_after) {
+        let known = self.authorities.entry(authority).or_default();
+        if !known.issued.insert(&serial, not_after) {
             return Err(StatusError::DuplicateSerial { position, authority, serial });
+        }
+        if entry.kind == EntryKind::CaCertificateIssued {
+            known.authorities.insert(serial);
         }
         Ok(Change { authority, serial, state: RevocationState::Good, index: position })
     }
@@ -232,7 +238,27 @@ impl StatusTable {
 
     /// Every revoked or held certificate of an authority, in the order of the serials.
     pub fn revoked(&self, authority: &KeyIdentifier) -> Revoked<'_> {
-        Revoked { inner: self.authorities.get(authority).map(|known| known.changed.iter()), since: None }
+        self.revoked_in(authority, &CrlScope::All, None)
+    }
+
+    /// The serial's entry in a CRL of this scope, if it has one.
+    #[must_use]
+    pub fn entry(
+        &self,
+        authority: &KeyIdentifier,
+        scope: &CrlScope,
+        serial: &SerialNumber,
+    ) -> Option<RevokedEntry> {
+        let known = self.authorities.get(authority)?;
+        let entry = RevokedEntry::new(*serial, known.changed.get(serial)?);
+        scope.lists(&entry, || known.authorities.contains(serial)).then_some(entry)
+    }
+
+    /// Whether a certificate belongs to the scope, whatever its status is.
+    #[must_use]
+    pub fn covers(&self, authority: &KeyIdentifier, scope: &CrlScope, serial: &SerialNumber) -> bool {
+        let known = self.authorities.get(authority);
+        scope.covers(serial, || known.is_some_and(|known| known.authorities.contains(serial)))
     }
 
     /// What the next full CRL of an authority lists, in the order of the serials.
@@ -246,7 +272,20 @@ impl StatusTable {
         authority: &KeyIdentifier,
         previous_this_update: Option<Timestamp>,
     ) -> Revoked<'_> {
-        Revoked { since: previous_this_update, ..self.revoked(authority) }
+        self.revoked_in(authority, &CrlScope::All, previous_this_update)
+    }
+
+    /// The same for a CRL that covers a part of what the authority issued.
+    pub fn revoked_in<'a>(
+        &'a self,
+        authority: &KeyIdentifier,
+        scope: &'a CrlScope,
+        previous_this_update: Option<Timestamp>,
+    ) -> Revoked<'a> {
+        let known = self.authorities.get(authority);
+        let inner = known.map(|known| known.changed.range(scope.serials()));
+        let authorities = known.map(|known| &known.authorities);
+        Revoked { inner, authorities, scope, since: previous_this_update }
     }
 
     /// The authorities that the ledger names, in no order.
@@ -281,7 +320,9 @@ impl Authority {
 /// Revoked and held certificates in the order of their serials.
 #[derive(Clone, Debug)]
 pub struct Revoked<'a> {
-    inner: Option<btree_map::Iter<'a, SerialNumber, Changed>>,
+    inner: Option<btree_map::Range<'a, SerialNumber, Changed>>,
+    authorities: Option<&'a BTreeSet<SerialNumber>>,
+    scope: &'a CrlScope,
     since: Option<Timestamp>,
 }
 
@@ -292,7 +333,9 @@ impl Iterator for Revoked<'_> {
         loop {
             let (serial, changed) = self.inner.as_mut()?.next()?;
             let entry = RevokedEntry::new(*serial, changed);
-            if self.since.is_none_or(|since| entry.not_after.max(entry.at) >= since) {
+            let is_of_authority = || self.authorities.is_some_and(|all| all.contains(serial));
+            let is_due = self.since.is_none_or(|since| entry.not_after.max(entry.at) >= since);
+            if is_due && self.scope.lists(&entry, is_of_authority) {
                 return Some(entry);
             }
         }

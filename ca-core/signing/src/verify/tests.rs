@@ -27,6 +27,13 @@ fn only_the_signature_of_this_message_by_this_key_verifies() {
             assert!(matches!(error, SigningError::BadSignature), "{error}");
         };
         verify(spki, &algorithm, b"message", &good).unwrap();
+        let pieces = |pieces: [&[u8]; 2]| {
+            let mut verifier = StreamVerifier::new(spki, &algorithm).unwrap();
+            pieces.into_iter().for_each(|piece| verifier.update(piece).unwrap());
+            verifier.finish(&good)
+        };
+        pieces([b"mess", b"age"]).unwrap();
+        assert!(matches!(pieces([b"mess", b"agE"]), Err(SigningError::BadSignature)));
         bad(b"Message", &good);
         bad(b"", &good);
         bad(b"message", b"");

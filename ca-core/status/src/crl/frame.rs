@@ -3,6 +3,7 @@
 use std::io::{Read, Seek};
 
 use ca_domain::Timestamp;
+use ca_signing::StreamVerifier;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
     ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR,
@@ -15,13 +16,11 @@ use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 use x509_cert::ext::pkix::{AuthorityKeyIdentifier, KeyUsage};
 use x509_cert::time::Time;
 
+use super::extensions::NEXT_PUBLISH;
 use super::stream::{CrlFrame, CrlReader};
-use super::writer::{NEXT_PUBLISH, authority_key_id};
+use super::writer::authority_key_id;
 use super::{CLOCK_TOLERANCE, CrlNumber};
 use crate::StatusError;
-
-/// Bytes of a CRL whose signature is verified, at most: they are held in memory.
-const MAX_SIGNED: u64 = 1 << 30;
 
 /// One thing that a relying party checks, and what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -133,14 +132,40 @@ impl<R: Read + Seek> CrlReader<R> {
         Ok(checks)
     }
 
-    fn verify(&mut self, issuer: &Certificate) -> Result<(), StatusError> {
+    /// Checks the signature, in constant memory where the kind of key permits it.
+    ///
+    /// # Errors
+    /// It is not that of `issuer`, or a failure of the input.
+    pub fn verify(&mut self, issuer: &Certificate) -> Result<(), StatusError> {
         let frame = self.frame();
         if frame.algorithm != frame.signed_algorithm {
             return Err(StatusError::CrlUnacceptable("its two signature algorithms differ".into()));
         }
         let (algorithm, signature) = (frame.algorithm.clone(), frame.signature.clone());
         let key = issuer.tbs_certificate.subject_public_key_info.to_der()?;
-        Ok(ca_signing::verify(&key, &algorithm, &self.signed_bytes(MAX_SIGNED)?, &signature)?)
+        let mut verifier = StreamVerifier::new(&key, &algorithm)?;
+        self.signed_bytes(&mut |bytes| Ok(verifier.update(bytes)?))?;
+        Ok(verifier.finish(&signature)?)
+    }
+
+    /// Checks all that does not change with time: that it is a CRL of `issuer`, signed
+    /// by it, with a number and a nextUpdate, and nothing critical that is unknown.
+    ///
+    /// # Errors
+    /// What is wrong, or a failure of the input.
+    pub fn accept(&mut self, issuer: &Certificate) -> Result<(), StatusError> {
+        let no_end = self.frame().next_update.is_none().then(|| "it has no nextUpdate".to_owned());
+        let faults = [
+            self.issuer_fault(issuer),
+            self.key_fault(issuer).map(|fault| format!("its authority key identifier: {fault}")),
+            self.number_fault().map(|fault| format!("its number: {fault}")),
+            self.critical_fault(),
+            no_end,
+        ];
+        match faults.into_iter().flatten().next() {
+            Some(fault) => Err(StatusError::CrlUnacceptable(fault)),
+            None => self.verify(issuer),
+        }
     }
 
     fn issuer_fault(&self, issuer: &Certificate) -> Option<String> {

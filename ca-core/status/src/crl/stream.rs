@@ -127,19 +127,22 @@ impl<R: Read + Seek> CrlReader<R> {
         Ok(CrlReaderEntries { input: &mut self.input, end: self.list.end })
     }
 
-    /// The bytes that are signed, in memory.
+    /// Gives the bytes that are signed to `sink`, piece by piece.
     ///
     /// # Errors
-    /// More than `limit`, or a failure of the input.
-    pub fn signed_bytes(&mut self, limit: u64) -> Result<Vec<u8>, StatusError> {
-        let length = self.tbs.end - self.tbs.start;
-        if length > limit {
-            return Err(unacceptable(format!("its {length} bytes are over the limit of {limit}")));
-        }
+    /// A failure of the input, or what `sink` answers.
+    pub(super) fn signed_bytes(
+        &mut self,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), StatusError>,
+    ) -> Result<(), StatusError> {
         self.input.go_to(self.tbs.start)?;
-        self.input.element.clear();
-        self.input.read(length)?;
-        Ok(std::mem::take(&mut self.input.element))
+        while self.input.at < self.tbs.end {
+            let length = (self.tbs.end - self.input.at).min(MAX_FIELD);
+            self.input.element.clear();
+            self.input.read(length)?;
+            sink(&self.input.element)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,11 @@
 //! Tests of CRLs, with x509-cert and OpenSSL as second opinions.
 
+mod delta;
 mod openssl;
 mod streamed;
+
+use std::io::{Cursor, Seek, SeekFrom, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ca_domain::{KeyAlgorithm, ReasonCode, SerialNumber, Timestamp};
 use ca_signing::{SigningError, SigningKey, SoftwareKey};
@@ -20,8 +24,9 @@ fn params(authority: &Holder, number: u64) -> CrlParams {
 }
 
 fn write(params: &CrlParams, list: &[RevokedEntry], key: &dyn SigningKey) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Cursor::new(Vec::new());
     let written = write_crl(params, list.iter().copied(), key, &mut out).unwrap();
+    let out = out.into_inner();
     assert_eq!(written.bytes, out.len() as u64);
     assert_eq!(written.entries, list.len() as u64);
     out
@@ -110,26 +115,31 @@ fn scopes_are_critical_and_never_empty() {
     (two.only_contains_ca_certs, two.only_contains_user_certs) = (true, true);
     for bad in [empty, two] {
         let bad = CrlParams { scope: Some(bad), ..params(&authority, 1) };
-        let result = write_crl(&bad, std::iter::empty(), &*authority.key, &mut Vec::new());
+        let result = write_crl(&bad, std::iter::empty(), &*authority.key, &mut Cursor::new(Vec::new()));
         assert!(matches!(result, Err(StatusError::CrlParameters(_))));
     }
 }
 
 #[test]
-fn nothing_comes_out_unless_all_is_well() {
+fn what_contradicts_itself_is_no_crl() {
     let authority = Holder::authority(KeyAlgorithm::P256, "CN=Toy");
-    let mut out = Vec::new();
+    let out = || Cursor::new(Vec::new());
     let bad = [revoked(1, ReasonCode::RemoveFromCrl, None)];
-    assert!(write_crl(&params(&authority, 1), bad.into_iter(), &*authority.key, &mut out).is_err());
-    let backwards = CrlParams { next_update: at(1), ..params(&authority, 1) };
-    assert!(write_crl(&backwards, std::iter::empty(), &*authority.key, &mut out).is_err());
+    assert!(write_crl(&params(&authority, 1), bad.into_iter(), &*authority.key, &mut out()).is_err());
+    let refused = |params: CrlParams| {
+        let result = write_crl(&params, std::iter::empty(), &*authority.key, &mut out());
+        assert!(matches!(result, Err(StatusError::CrlParameters(_))));
+    };
+    refused(CrlParams { next_update: at(1), ..params(&authority, 1) });
+    refused(CrlParams { base: Some(CrlNumber::from(2)), ..params(&authority, 1) });
+    let freshest = vec!["http://a.test/delta.crl".to_owned()];
+    refused(CrlParams { base: Some(CrlNumber::from(1)), freshest, ..params(&authority, 2) });
 
     /// A list that grows each time it is read.
-    struct Growing<'a>(&'a std::cell::Cell<u64>, u64);
+    struct Growing<'a>(&'a AtomicU64, u64);
     impl Clone for Growing<'_> {
         fn clone(&self) -> Self {
-            self.0.set(self.0.get() + 1);
-            Self(self.0, self.0.get())
+            Self(self.0, self.0.fetch_add(1, Ordering::Relaxed) + 1)
         }
     }
     impl Iterator for Growing<'_> {
@@ -139,37 +149,71 @@ fn nothing_comes_out_unless_all_is_well() {
             Some(revoked(self.1 + 1, ReasonCode::Superseded, None))
         }
     }
-    let reads = std::cell::Cell::new(0);
-    let result = write_crl(&params(&authority, 1), Growing(&reads, 0), &*authority.key, &mut out);
+    let reads = AtomicU64::new(0);
+    let result = write_crl(&params(&authority, 1), Growing(&reads, 0), &*authority.key, &mut out());
     assert!(matches!(result, Err(StatusError::CrlListChanged)));
-    assert!(out.is_empty());
+}
+
+/// Keeps what is written, and how it came; takes so many octets.
+struct Pieces {
+    all: Cursor<Vec<u8>>,
+    longest: usize,
+    room: usize,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.longest = self.longest.max(bytes.len());
+        if self.all.get_ref().len() + bytes.len() > self.room {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.all.write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Pieces {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.all.seek(to)
+    }
 }
 
 #[test]
 fn a_long_list_is_written_in_small_pieces() {
-    struct Pieces {
-        all: Vec<u8>,
-        longest: usize,
-    }
-    impl std::io::Write for Pieces {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.longest = self.longest.max(bytes.len());
-            self.all.extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    const ENTRIES: u64 = 20_000;
+    const ENTRIES: u64 = 40_000;
     let authority = Holder::authority(KeyAlgorithm::P256, "CN=Toy");
     let list = (1..=ENTRIES).map(|number| revoked(number, ReasonCode::KeyCompromise, Some(at(1))));
-    let mut out = Pieces { all: Vec::new(), longest: 0 };
-    let written = write_crl(&params(&authority, 1), list, &*authority.key, &mut out).unwrap();
-    assert_eq!((written.entries, written.bytes), (ENTRIES, out.all.len() as u64));
-    assert!(out.longest < 20_000 && out.all.len() > 1_000_000);
-    let view = CrlView::parse_and_verify(&out.all, &authority.certificate).unwrap();
+    let to = |room| Pieces { all: Cursor::new(Vec::new()), longest: 0, room };
+    let mut out = to(usize::MAX);
+    let written = write_crl(&params(&authority, 1), list.clone(), &*authority.key, &mut out).unwrap();
+    let all = out.all.get_ref();
+    assert_eq!((written.entries, written.bytes), (ENTRIES, all.len() as u64));
+    assert!(out.longest < 300_000 && all.len() > 2_000_000);
+    let view = CrlView::parse_and_verify(all, &authority.certificate).unwrap();
     assert_eq!(view.count().unwrap(), ENTRIES);
+    for room in [0, 10, 300_000, all.len() - 1] {
+        let result = write_crl(&params(&authority, 1), list.clone(), &*authority.key, &mut to(room));
+        assert!(matches!(result, Err(StatusError::Io(_))), "{room}");
+    }
+}
+
+#[test]
+fn any_length_of_the_signature_is_made_room_for() {
+    // Some list is so long that the signature makes the length itself longer.
+    let authority = Holder::authority(KeyAlgorithm::Rsa2048, "CN=Toy");
+    for entries in 0..3 {
+        let list: Vec<_> = (0..entries).map(|n| revoked(n + 1, ReasonCode::Unspecified, None)).collect();
+        let der = write(&params(&authority, 1), &list, &*authority.key);
+        CrlView::parse_and_verify(&der, &authority.certificate).unwrap();
+    }
+    let authority = Holder::authority(KeyAlgorithm::P256, &format!("CN={}", "T".repeat(64)));
+    for length in 0..200 {
+        let scope = Some(distribution_point(&format!("http://{}", "a".repeat(length))).unwrap());
+        let der = write(&CrlParams { scope, ..params(&authority, 1) }, &[], &*authority.key);
+        CrlView::parse_and_verify(&der, &authority.certificate).unwrap();
+    }
 }
 
 #[test]
@@ -187,8 +231,8 @@ fn successors() {
     let crl = |params: CrlParams| write(&params, &[], &*authority.key);
     let base = || params(&authority, 10);
     let check = |old: &[u8], new: &[u8], now| {
-        let (old, new) = (CrlView::parse(old).unwrap(), CrlView::parse(new).unwrap());
-        acceptable_successor(Some(&old), &new, now).map_err(|error| error.to_string())
+        let frame = |der: &[u8]| CrlReader::open(Cursor::new(der.to_vec())).unwrap().frame().clone();
+        acceptable_successor(Some(&frame(old)), &frame(new), now).map_err(|error| error.to_string())
     };
     let old = crl(base());
     let newer = CrlParams { number: CrlNumber::from(11), ..base() };
@@ -201,6 +245,9 @@ fn successors() {
     let scope = Some(distribution_point("http://crl.example.test/a.crl").unwrap());
     let scoped = crl(CrlParams { scope, ..newer.clone() });
     assert!(check(&old, &scoped, now()).unwrap_err().contains("distribution point"));
+    let delta = crl(CrlParams { base: Some(CrlNumber::from(10)), ..newer.clone() });
+    assert!(check(&old, &delta, now()).unwrap_err().contains("it is a delta CRL"));
+    assert!(check(&delta, &crl(newer), now()).unwrap_err().contains("it is no delta CRL"));
     let other = Holder::authority(KeyAlgorithm::P256, "CN=Other");
     let foreign = write(&params(&other, 11), &[], &*other.key);
     assert!(check(&old, &foreign, now()).unwrap_err().contains("CN=Other"));

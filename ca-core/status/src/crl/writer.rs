@@ -1,26 +1,23 @@
 //! Writing a CRL of any length in constant memory.
 
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
+use std::sync::mpsc;
+use std::thread;
 
-use ca_domain::{KeyIdentifier, ReasonCode, Timestamp};
+use ca_domain::{KeyIdentifier, Timestamp};
 use ca_signing::SigningKey;
-use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5280::{
-    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_CRL_REASONS, ID_CE_INVALIDITY_DATE,
-    ID_CE_ISSUING_DISTRIBUTION_POINT, ID_CE_SUBJECT_KEY_IDENTIFIER,
-};
-use der::asn1::{BitStringRef, ContextSpecific, Ia5String, OctetString};
+use const_oid::db::rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER;
+use der::asn1::BitStringRef;
 use der::referenced::OwnedToRef;
-use der::{Encode, Header, Length, Tag, TagMode, TagNumber};
-use x509_cert::crl::RevokedCert;
+use der::{Encode, Header, Length, Tag};
+use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
-use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlReason, SubjectKeyIdentifier};
-use x509_cert::ext::{Extension, Extensions};
 use x509_cert::name::Name;
 use x509_cert::{Certificate, Version};
 
 use super::CrlNumber;
+use super::entry::EntryEncoder;
+use super::extensions::crl_extensions;
 use crate::{RevokedEntry, StatusError};
 
 /// What a CRL says besides its list.
@@ -37,14 +34,15 @@ pub struct CrlParams {
     /// When the next CRL is there at the latest.
     pub next_update: Timestamp,
     /// The scope, for a CRL that does not cover all that the authority issued,
-    /// or that names its place; see [`distribution_point`].
+    /// or that names its place; see [`super::CrlScope::point`].
     pub scope: Option<IssuingDistributionPoint>,
+    /// Of a delta CRL, the number of the CRL that it changes (RFC 5280, section 5.2.4).
+    pub base: Option<CrlNumber>,
+    /// Where the delta CRL of this CRL is (RFC 5280, section 5.2.6).
+    pub freshest: Vec<String>,
     /// When the next CRL is planned; Windows fetches it then, not only at nextUpdate.
     pub next_publish: Option<Timestamp>,
 }
-
-/// Microsoft's Next CRL Publish.
-pub(super) const NEXT_PUBLISH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.21.4");
 
 impl CrlParams {
     /// The parameters of a full CRL of the authority with this certificate.
@@ -66,6 +64,8 @@ impl CrlParams {
             this_update,
             next_update,
             scope: None,
+            base: None,
+            freshest: Vec::new(),
             next_publish: None,
         })
     }
@@ -88,33 +88,6 @@ fn decode<'a, T: der::Decode<'a>>(bytes: &'a [u8]) -> Result<T, StatusError> {
     Ok(T::from_der(bytes)?)
 }
 
-/// A scope that names the URI where the CRL is published and limits nothing.
-///
-/// # Errors
-/// A URI that is not ASCII.
-pub fn distribution_point(uri: &str) -> Result<IssuingDistributionPoint, StatusError> {
-    let name = GeneralName::UniformResourceIdentifier(Ia5String::new(uri)?);
-    Ok(IssuingDistributionPoint {
-        distribution_point: Some(DistributionPointName::FullName(vec![name])),
-        only_contains_user_certs: false,
-        only_contains_ca_certs: false,
-        only_some_reasons: None,
-        indirect_crl: false,
-        only_contains_attribute_certs: false,
-    })
-}
-
-/// The URIs of a distribution point.
-#[must_use]
-pub fn point_urls(point: Option<&DistributionPointName>) -> Vec<String> {
-    let Some(DistributionPointName::FullName(names)) = point else { return Vec::new() };
-    let url = |name: &GeneralName| match name {
-        GeneralName::UniformResourceIdentifier(url) => Some(url.to_string()),
-        _ => None,
-    };
-    names.iter().filter_map(url).collect()
-}
-
 /// A CRL that was written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WrittenCrl {
@@ -126,44 +99,75 @@ pub struct WrittenCrl {
     pub bytes: u64,
 }
 
-/// Writes the DER CRL of the `revoked` certificates, signed by `key`, to `out`.
+/// Writes the DER CRL of the `revoked` certificates, signed by `key`, to the
+/// start of `out`, which is empty.
 ///
-/// The list is read three times, for its length, for the signature and for the
-/// output, and is never held in memory. Nothing is written before the signature
-/// is made. Signers that cannot sign a digest (Ed25519) buffer the list.
+/// The list is read twice, for its length and for the output; it is never held in
+/// memory. It is encoded in one thread while another hashes and writes. What is
+/// in `out` before this returns is no CRL yet. Signers that cannot sign a digest
+/// (Ed25519) hold the list.
 ///
 /// # Errors
 /// Contradictory parameters, a failed signature, a list that differs from one
-/// reading to the next, a CRL over 256 MiB, or a failure of `out`.
+/// reading to the next, or a failure of `out`.
 pub fn write_crl<I>(
     params: &CrlParams,
     revoked: I,
     key: &dyn SigningKey,
-    out: &mut dyn Write,
+    out: &mut (impl Write + Seek + ?Sized),
 ) -> Result<WrittenCrl, StatusError>
 where
-    I: Iterator<Item = RevokedEntry> + Clone,
+    I: Iterator<Item = RevokedEntry> + Clone + Send,
 {
     let algorithm = key.signature_algorithm().identifier().to_der()?;
     let frame = Frame::new(params, &algorithm, revoked.clone())?;
 
-    let mut signer = key.begin();
-    frame.write(revoked.clone(), &mut |bytes| {
-        signer.update(bytes);
-        Ok(())
-    })?;
-    let signature = signer.finish()?;
-    let signature = BitStringRef::from_bytes(&signature)?.to_der()?;
+    // How long the signature is, is known when it is made; how long the length is,
+    // before: a signature hardly ever makes the difference.
+    let mut room = sequence_header(frame.total + algorithm.len() as u64 + SHORTEST_SIGNATURE)?.len();
+    let mut furthest = 0;
+    for _ in 0..ATTEMPTS {
+        out.seek(SeekFrom::Start(room as u64))?;
+        let signature = frame.sign_and_write(revoked.clone(), key, out)?;
+        let signature = BitStringRef::from_bytes(&signature)?.to_der()?;
+        out.write_all(&algorithm)?;
+        out.write_all(&signature)?;
+        let total = frame.total + (algorithm.len() + signature.len()) as u64;
+        let header = sequence_header(total)?;
+        let end = room as u64 + total;
+        furthest = end.max(furthest);
+        // No octet of an attempt that went further may be left.
+        if header.len() == room && end == furthest {
+            out.rewind()?;
+            out.write_all(&header)?;
+            out.flush()?;
+            return Ok(WrittenCrl { number: params.number, entries: frame.entries, bytes: end });
+        }
+        room = header.len();
+    }
+    Err(StatusError::CrlListChanged)
+}
 
-    let total = (frame.total + Length::try_from(algorithm.len())? + Length::try_from(signature.len())?)?;
-    let header = Header::new(Tag::Sequence, total)?.to_der()?;
-    out.write_all(&header)?;
-    frame.write(revoked, &mut |bytes| Ok(out.write_all(bytes)?))?;
-    out.write_all(&algorithm)?;
-    out.write_all(&signature)?;
-    out.flush()?;
-    let bytes = (total + Length::try_from(header.len())?)?;
-    Ok(WrittenCrl { number: params.number, entries: frame.entries, bytes: u32::from(bytes).into() })
+/// ECDSA signatures differ in length from one to the next.
+const ATTEMPTS: usize = 100;
+/// Octets of the BIT STRING of any signature, at least.
+const SHORTEST_SIGNATURE: u64 = 8;
+/// Octets that go from one thread to the other at once, and how many such pieces wait.
+const PIECE: usize = 256 * 1024;
+const PIECES: usize = 4;
+
+/// The header of a SEQUENCE. The `der` crate knows lengths below 256 MiB.
+fn sequence_header(length: u64) -> Result<Vec<u8>, StatusError> {
+    let short = u32::try_from(length).ok().and_then(|length| Length::try_from(length).ok());
+    if let Some(length) = short {
+        return Ok(Header::new(Tag::Sequence, length)?.to_der()?);
+    }
+    // X.690, section 8.1.3.5: the long form, in as few octets as possible.
+    let octets = length.to_be_bytes();
+    let start = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
+    let octets = octets.get(start..).unwrap_or_default();
+    let count = u8::try_from(octets.len()).unwrap_or_default();
+    Ok([&[u8::from(Tag::Sequence), 0x80 | count], octets].concat())
 }
 
 /// A TBSCertList without its entries.
@@ -173,9 +177,9 @@ struct Frame {
     tail: Vec<u8>,
     /// The entries: how many, and their length together.
     entries: u64,
-    list: Length,
+    list: u64,
     /// The length of the whole, with its header.
-    total: Length,
+    total: u64,
 }
 
 impl Frame {
@@ -184,11 +188,11 @@ impl Frame {
         algorithm: &[u8],
         revoked: impl Iterator<Item = RevokedEntry>,
     ) -> Result<Self, StatusError> {
-        let mut entries = 0;
-        let mut list = Length::ZERO;
+        let (mut entries, mut list) = (0, 0);
+        let mut encoder = EntryEncoder::new(params.base.is_some());
         for entry in revoked {
             entries += 1;
-            list = (list + revoked_cert(&entry)?.encoded_len()?)?;
+            list += encoder.length(&entry)?;
         }
 
         let mut fields = Vec::new();
@@ -199,123 +203,90 @@ impl Frame {
         params.next_update.to_x509().encode_to_vec(&mut fields)?;
         if entries > 0 {
             // An empty list is no list at all: the field is then absent.
-            Header::new(Tag::Sequence, list)?.encode_to_vec(&mut fields)?;
+            fields.append(&mut sequence_header(list)?);
         }
         let mut tail = Vec::new();
         crl_extensions(params)?.encode_to_vec(&mut tail)?;
 
-        let inner = (Length::try_from(fields.len())? + list + Length::try_from(tail.len())?)?;
-        let mut head = Header::new(Tag::Sequence, inner)?.to_der()?;
+        let mut head = sequence_header(fields.len() as u64 + list + tail.len() as u64)?;
         head.append(&mut fields);
-        let total = (Length::try_from(head.len())? + list + Length::try_from(tail.len())?)?;
+        let total = head.len() as u64 + list + tail.len() as u64;
         Ok(Self { head, tail, entries, list, total })
     }
 
-    /// Gives the TBSCertList to `sink` piece by piece.
-    fn write(
+    /// Writes the TBSCertList to `out`; its signature.
+    fn sign_and_write(
+        &self,
+        revoked: impl Iterator<Item = RevokedEntry> + Send,
+        key: &dyn SigningKey,
+        out: &mut (impl Write + ?Sized),
+    ) -> Result<Vec<u8>, StatusError> {
+        let mut signer = key.begin();
+        thread::scope(|scope| {
+            let (sender, receiver) = mpsc::sync_channel(PIECES);
+            let encoding = scope.spawn(move || {
+                // A closed channel: the other side failed, and says why.
+                self.encode(revoked, &mut |piece| sender.send(piece).is_ok())
+            });
+            let mut failure = None;
+            for piece in receiver {
+                signer.update(&piece);
+                if let Err(error) = out.write_all(&piece) {
+                    failure = Some(error);
+                    break;
+                }
+            }
+            // The receiver is gone by now, so that the other thread ends.
+            let encoded = encoding.join().unwrap_or(Err(StatusError::CrlListChanged));
+            failure.map_or(Ok(()), |error| Err(StatusError::Io(error)))?;
+            encoded
+        })?;
+        Ok(signer.finish()?)
+    }
+
+    /// Gives the TBSCertList to `sink` piece by piece, until that says no.
+    fn encode(
         &self,
         revoked: impl Iterator<Item = RevokedEntry>,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), StatusError>,
+        sink: &mut dyn FnMut(Vec<u8>) -> bool,
     ) -> Result<(), StatusError> {
-        const CHUNK: usize = 16 * 1024;
-        let mut buffer = Vec::with_capacity(CHUNK + 256);
-        buffer.extend_from_slice(&self.head);
-        let (mut entries, mut list) = (0, Length::ZERO);
+        let mut encoder = EntryEncoder::new(true);
+        let size = PIECE.min(usize::try_from(self.total).unwrap_or(PIECE)) + 256;
+        let mut piece = Vec::with_capacity(size);
+        piece.extend_from_slice(&self.head);
+        let (mut entries, mut list) = (0, 0);
         for entry in revoked {
             entries += 1;
-            list = (list + revoked_cert(&entry)?.encode_to_vec(&mut buffer)?)?;
-            if buffer.len() >= CHUNK {
-                sink(&buffer)?;
-                buffer.clear();
+            list += encoder.encode(&entry, &mut piece)?;
+            if piece.len() >= PIECE && !sink(std::mem::replace(&mut piece, Vec::with_capacity(size))) {
+                return Ok(());
             }
         }
         // The lengths in the header and the signature speak of one and the same list.
         if (entries, list) != (self.entries, self.list) {
             return Err(StatusError::CrlListChanged);
         }
-        buffer.extend_from_slice(&self.tail);
-        sink(&buffer)
+        piece.extend_from_slice(&self.tail);
+        sink(piece);
+        Ok(())
     }
 }
 
-fn extension(oid: ObjectIdentifier, critical: bool, value: &impl Encode) -> der::Result<Extension> {
-    Ok(Extension { extn_id: oid, critical, extn_value: OctetString::new(value.to_der()?)? })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn crl_extensions(params: &CrlParams) -> Result<ContextSpecific<Extensions>, StatusError> {
-    if params.authority_key_id.is_empty() {
-        return Err(StatusError::CrlParameters("the authority key identifier is empty"));
-    }
-    if params.next_update <= params.this_update {
-        return Err(StatusError::CrlParameters("nextUpdate is not later than thisUpdate"));
-    }
-    let key_identifier = Some(OctetString::new(params.authority_key_id.as_slice())?);
-    let key = AuthorityKeyIdentifier { key_identifier, ..AuthorityKeyIdentifier::default() };
-    let mut value = vec![
-        extension(ID_CE_AUTHORITY_KEY_IDENTIFIER, false, &key)?,
-        extension(ID_CE_CRL_NUMBER, false, &params.number.to_uint()?)?,
-    ];
-    if let Some(scope) = &params.scope {
-        check_scope(scope)?;
-        // Not by AsExtension: x509-cert 0.2.5 has the wrong identifier for it.
-        value.push(extension(ID_CE_ISSUING_DISTRIBUTION_POINT, true, scope)?);
-    }
-    if let Some(next_publish) = params.next_publish {
-        if next_publish <= params.this_update || next_publish > params.next_update {
-            return Err(StatusError::CrlParameters(
-                "the next CRL is not planned between thisUpdate and nextUpdate",
-            ));
+    #[test]
+    fn lengths_beyond_those_of_the_library() {
+        let cases: [(u64, &[u8]); 5] = [
+            (0, &[0x30, 0]),
+            (0x0fff_ffff, &[0x30, 0x84, 0x0f, 0xff, 0xff, 0xff]),
+            (0x1000_0000, &[0x30, 0x84, 0x10, 0, 0, 0]),
+            (0xffff_ffff, &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
+            (0x1_0000_0000, &[0x30, 0x85, 1, 0, 0, 0, 0]),
+        ];
+        for (length, header) in cases {
+            assert_eq!(sequence_header(length).unwrap(), header);
         }
-        value.push(extension(NEXT_PUBLISH, false, &next_publish.to_x509())?);
     }
-    Ok(ContextSpecific { tag_number: TagNumber::N0, tag_mode: TagMode::Explicit, value })
-}
-
-/// The rules of RFC 5280, section 5.2.5, and what this suite does not write.
-fn check_scope(scope: &IssuingDistributionPoint) -> Result<(), StatusError> {
-    let only =
-        [scope.only_contains_user_certs, scope.only_contains_ca_certs, scope.only_contains_attribute_certs];
-    if scope.indirect_crl || scope.only_contains_attribute_certs {
-        return Err(StatusError::CrlParameters("indirect and attribute certificate CRLs are not supported"));
-    }
-    if only.into_iter().filter(|flag| *flag).count() > 1 {
-        return Err(StatusError::CrlParameters("the scope has more than one onlyContains flag"));
-    }
-    if scope.distribution_point.is_none() && scope.only_some_reasons.is_none() && !only.contains(&true) {
-        return Err(StatusError::CrlParameters("the issuing distribution point is empty"));
-    }
-    Ok(())
-}
-
-fn revoked_cert(entry: &RevokedEntry) -> Result<RevokedCert, StatusError> {
-    let mut extensions = Vec::new();
-    if let Some(reason) = wire_reason(entry.reason)? {
-        extensions.push(extension(ID_CE_CRL_REASONS, false, &reason)?);
-    }
-    if let Some(date) = entry.invalidity_date {
-        extensions.push(extension(ID_CE_INVALIDITY_DATE, false, &date.to_generalized())?);
-    }
-    Ok(RevokedCert {
-        serial_number: entry.serial.to_der()?,
-        revocation_date: entry.at.to_x509(),
-        crl_entry_extensions: (!extensions.is_empty()).then_some(extensions),
-    })
-}
-
-/// The reason as full CRLs and OCSP responses carry it; unspecified is left out.
-pub(crate) fn wire_reason(reason: ReasonCode) -> Result<Option<CrlReason>, StatusError> {
-    Ok(Some(match reason {
-        ReasonCode::Unspecified => return Ok(None),
-        ReasonCode::KeyCompromise => CrlReason::KeyCompromise,
-        ReasonCode::CaCompromise => CrlReason::CaCompromise,
-        ReasonCode::AffiliationChanged => CrlReason::AffiliationChanged,
-        ReasonCode::Superseded => CrlReason::Superseded,
-        ReasonCode::CessationOfOperation => CrlReason::CessationOfOperation,
-        ReasonCode::CertificateHold => CrlReason::CertificateHold,
-        ReasonCode::PrivilegeWithdrawn => CrlReason::PrivilegeWithdrawn,
-        ReasonCode::AaCompromise => CrlReason::AaCompromise,
-        ReasonCode::RemoveFromCrl => {
-            return Err(StatusError::CrlParameters("removeFromCRL belongs in delta CRLs only"));
-        }
-    }))
 }

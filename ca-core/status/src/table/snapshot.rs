@@ -2,12 +2,13 @@
 //! know what it knew before.
 //!
 //! ```text
-//! "chancery status 1\n"
+//! "chancery status 2\n"
 //! u64 next, u32 authorities, then for each authority:
 //!   [u8; 20] key identifier
 //!   u64 certificates, each [u8; 20] serial, [u8; 5] notAfter
 //!   u64 revoked and held, each [u8; 20] serial, [u8; 5] since,
 //!     [u8; 5] invalidity date or ff, [u8; 5] notAfter, u8 reason or ff for a hold
+//!   u64 certificates of authorities, each [u8; 20] serial
 //! [u8; 32] SHA-256 of all before
 //! ```
 //!
@@ -24,7 +25,7 @@ use super::changed::Changed;
 use super::issued::{Issued, compact, expand};
 use super::{Authority, StatusTable};
 
-const MAGIC: &[u8] = b"chancery status 1\n";
+const MAGIC: &[u8] = b"chancery status 2\n";
 /// Buckets are made ahead for so many certificates, whatever a damaged file says.
 const AHEAD: u64 = 1 << 25;
 
@@ -62,6 +63,10 @@ pub fn write_snapshot(table: &StatusTable, to: &mut (impl Write + ?Sized)) -> Re
             out.write_all(serial.padded())?;
             out.write_all(&changed.to_bytes())?;
         }
+        out.write_all(&(authority.authorities.len() as u64).to_be_bytes())?;
+        for serial in &authority.authorities {
+            out.write_all(serial.padded())?;
+        }
     }
     let Hashing { inner, hash } = out;
     inner.write_all(&hash.finalize())?;
@@ -98,6 +103,9 @@ pub fn read_snapshot(from: &mut impl Read) -> Result<StatusTable, SnapshotError>
             let changed = changed.ok_or(SnapshotError::Damaged("an unknown reason"))?;
             authority.issued.set_changed(&serial, true);
             authority.changed.insert(serial, changed);
+        }
+        for _ in 0..from.number()? {
+            authority.authorities.insert(from.serial()?);
         }
         table.authorities.insert(id, authority);
     }
@@ -149,9 +157,10 @@ impl<T: Read> Hashing<'_, T> {
 #[cfg(test)]
 mod tests {
     use ca_domain::ReasonCode;
-    use ca_ledger::EntryKind;
+    use ca_ledger::{Entry, EntryKind};
 
     use super::*;
+    use crate::crl::CrlScope;
     use crate::testing::{at, entry, issued, now, revoked, serial};
 
     fn table() -> StatusTable {
@@ -160,7 +169,10 @@ mod tests {
         let mut entries = vec![entry(EntryKind::AuthorityCreated, KeyIdentifier([3; 20]), None, now())];
         for id in ids {
             entries.extend((1..=100).map(|number| issued(id, serial(number), at(1_900_000_000 + number))));
+            let authority = issued(id, serial(200), at(1_900_000_000));
+            entries.push(Entry { kind: EntryKind::CaCertificateIssued, ..authority });
             entries.push(revoked(id, serial(7), at(1_800_000_000), ReasonCode::KeyCompromise));
+            entries.push(revoked(id, serial(200), at(1_800_000_000), ReasonCode::CaCompromise));
             entries.push(entry(EntryKind::Held, id, Some(serial(9)), at(1_800_000_001)));
         }
         for (index, entry) in (0..).zip(&entries) {
@@ -185,6 +197,9 @@ mod tests {
         for id in all {
             assert_eq!(again.counts(id), table.counts(id));
             assert!(again.revoked(id).eq(table.revoked(id)));
+            let authorities = CrlScope::Authorities;
+            let listed: Vec<_> = again.revoked_in(id, &authorities, None).map(|entry| entry.serial).collect();
+            assert_eq!(listed, [serial(200)][usize::from(table.counts(id).issued == 0)..]);
             for number in 1..=101 {
                 assert_eq!(again.status(id, &serial(number)), table.status(id, &serial(number)));
             }

@@ -1,7 +1,6 @@
 //! CRLs read from files: against the reader that has them in memory, and compared.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
 use super::*;
 use crate::testing::openssl;
@@ -100,7 +99,8 @@ fn the_planned_next_crl_stands_where_windows_looks() {
     assert!(lines[at + 1].ends_with(&format!("[HEX DUMP]:170D{}", hex(&utc))), "{utc} {text}");
 
     for wrong in [now(), now().saturating_add(8 * DAY)] {
-        let result = write_crl(&planning(wrong), std::iter::empty(), &*authority.key, &mut Vec::new());
+        let result =
+            write_crl(&planning(wrong), std::iter::empty(), &*authority.key, &mut Cursor::new(Vec::new()));
         assert!(matches!(result, Err(StatusError::CrlParameters(_))));
     }
 }
