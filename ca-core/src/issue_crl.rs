@@ -1,5 +1,6 @@
 //! Issuing a CRL by hand: at a ceremony for an offline root, or in an emergency.
 
+use std::io::Cursor;
 use std::path::PathBuf;
 
 use ca_domain::{Detail, Timestamp};
@@ -84,9 +85,10 @@ pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wai
     let params = CrlParams::for_authority(authority.certificate(), number, now, next_update)
         .map_err(|error| bad(error.to_string()))?;
     let previous = last.map(|(_, this_update)| this_update);
-    let mut der = Vec::new();
+    let mut der = Cursor::new(Vec::new());
     crl::write_crl(&params, table.revoked_for_crl(&key_id, previous), &request.issuer.key, &mut der)
         .map_err(|error| bad(error.to_string()))?;
+    let der = der.into_inner();
     // What leaves is what a relying party accepts.
     let view =
         CrlView::parse_and_verify(&der, authority.certificate()).map_err(|error| bad(error.to_string()))?;

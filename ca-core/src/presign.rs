@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ca_domain::template::Template;
 use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, Timestamp};
 use ca_files::{Mode, StagedFile, create_dir_all, sync_dir};
-use ca_ledger::{EntryKind, LedgerReader};
+use ca_ledger::LedgerReader;
 use ca_signing::{SigningKey, SoftwareKey};
 use ca_status::ocsp::presigned::{self, MANIFEST, Manifest, ManifestEntry};
 use ca_status::ocsp::{CertHash, IssuerIds, ResponseSigner, SingleStatus, respond};

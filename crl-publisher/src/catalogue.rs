@@ -1,19 +1,39 @@
 //! What is served: a fixed table of paths and contents in memory.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::body::Bytes;
 use ca_domain::Timestamp;
 use ca_service::conditional::entity_tag;
 
+/// Longer files are read when somebody asks for them.
+const IN_MEMORY: u64 = 1 << 20;
+
+/// The octets of a served file.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// In memory.
+    Memory(Bytes),
+    /// In a file that stays open, whatever takes its place in the directory.
+    File {
+        /// The file.
+        file: Arc<File>,
+        /// Its length in octets.
+        length: u64,
+    },
+}
+
 /// One served file.
 #[derive(Clone, Debug)]
 pub struct Asset {
     /// Its media type.
     pub content_type: &'static str,
-    /// Its content.
-    pub body: Bytes,
+    /// Its octets.
+    pub content: Content,
     /// Its strong entity tag.
     pub tag: String,
     /// When it came about: Last-Modified.
@@ -23,7 +43,7 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// A file with its entity tag.
+    /// A file in memory, with its entity tag.
     #[must_use]
     pub fn new(
         content_type: &'static str,
@@ -32,7 +52,29 @@ impl Asset {
         fresh_until: Option<Timestamp>,
     ) -> Self {
         let tag = entity_tag(&body);
-        Self { content_type, body, tag, modified, fresh_until }
+        Self { content_type, content: Content::Memory(body), tag, modified, fresh_until }
+    }
+
+    /// An open file, which is taken into memory if it is short.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of_file(
+        content_type: &'static str,
+        file: Arc<File>,
+        length: u64,
+        tag: String,
+        modified: Timestamp,
+        fresh_until: Option<Timestamp>,
+    ) -> io::Result<Self> {
+        let content = if length <= IN_MEMORY {
+            let mut octets = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+            file.read_exact_at(&mut octets, 0)?;
+            Content::Memory(octets.into())
+        } else {
+            Content::File { file, length }
+        };
+        Ok(Self { content_type, content, tag, modified, fresh_until })
     }
 }
 

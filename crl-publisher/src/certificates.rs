@@ -8,7 +8,8 @@ use x509_cert::Certificate;
 
 use crate::catalogue::Asset;
 use crate::config::AuthorityConfig;
-use crate::shelf::{PEM_TYPE, to_pem};
+use crate::pem::to_pem;
+use crate::shelf::PEM_TYPE;
 
 /// RFC 2585, section 4.1.
 const CERTIFICATE_TYPE: &str = "application/pkix-cert";

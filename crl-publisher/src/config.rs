@@ -1,13 +1,16 @@
 //! The publisher's configuration file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ca_domain::ReasonCode;
 use ca_service::span::SpanOrOff;
 use ca_service::{LedgerPlace, ServiceError, Span, config};
 use ca_signing::PassphraseSource;
 use serde::Deserialize;
 
+use crate::lists::{ListPlan, Lists};
 use crate::schedule::Schedule;
 
 /// The file as it is written.
@@ -64,8 +67,41 @@ struct AuthorityFile {
     overlap: Option<Span>,
     backdate: Option<Span>,
     after_revocation: Option<SpanOrOff>,
+    url: Option<String>,
+    delta: Option<DeltaFile>,
+    whole: Option<bool>,
+    #[serde(default)]
+    shards: Vec<u16>,
+    #[serde(default)]
+    kinds: bool,
+    #[serde(default)]
+    reasons: BTreeMap<String, BTreeSet<ReasonCode>>,
     // distribute
     source: Option<PathBuf>,
+}
+
+/// When delta CRLs are signed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeltaFile {
+    validity: Option<Span>,
+    interval: Option<Span>,
+    overlap: Option<Span>,
+    backdate: Option<Span>,
+    after_revocation: Option<SpanOrOff>,
+}
+
+impl DeltaFile {
+    fn schedule(self) -> Result<Schedule, String> {
+        let schedule = Schedule::new(
+            self.validity.unwrap_or(Span::hours(6)),
+            self.interval.unwrap_or(Span::hours(1)),
+            self.overlap,
+            self.backdate,
+            self.after_revocation.map_or(Some(Span::seconds(5)), |given| given.0),
+        );
+        schedule.map_err(|error| format!("delta: {error}"))
+    }
 }
 
 /// How the CRL of an authority comes about.
@@ -82,8 +118,8 @@ pub enum Work {
         key: PathBuf,
         /// What opens the key.
         passphrase: PassphraseSource,
-        /// When it is signed, and for how long.
-        schedule: Schedule,
+        /// Which CRLs there are, when they are signed, and for how long.
+        lists: Vec<ListPlan>,
     },
 }
 
@@ -156,8 +192,9 @@ impl Config {
             let name = entry.name.clone();
             let authority =
                 entry.check(path).map_err(|what| refuse(format!("authority {name:?}: {what}")))?;
-            if authorities.iter().any(|other| other.name == name) {
-                return Err(refuse(format!("authority {name:?}: the name is there twice")));
+            let taken = |name: &&str| authorities.iter().any(|other| other.crl_names().contains(name));
+            if let Some(twice) = authority.crl_names().into_iter().find(taken) {
+                return Err(refuse(format!("authority {name:?}: the name {twice:?} is there twice")));
             }
             if let Some(fd) = authority.descriptor()
                 && authorities.iter().any(|other| other.descriptor() == Some(fd))
@@ -209,6 +246,20 @@ impl Config {
 }
 
 impl AuthorityConfig {
+    /// The NAMEs of its CRLs, that of the authority first.
+    fn crl_names(&self) -> Vec<&str> {
+        let lists = match &self.work {
+            Work::Sign { lists, .. } => lists.as_slice(),
+            Work::Distribute { .. } => &[],
+        };
+        let mut names = vec![self.name.as_str()];
+        for list in lists {
+            names.push(&list.name);
+            names.extend(list.delta.as_ref().map(|delta| delta.name.as_str()));
+        }
+        names
+    }
+
     fn descriptor(&self) -> Option<u32> {
         match &self.work {
             Work::Sign { passphrase: PassphraseSource::Descriptor(fd), .. } => Some(*fd),
@@ -229,14 +280,27 @@ impl AuthorityFile {
                 let key = self.key.ok_or("key: mode sign needs the authority's key")?;
                 let file = self.passphrase_file.map(beside);
                 let passphrase = PassphraseSource::of(file, self.passphrase_credential, self.passphrase_fd)?;
+                let delta = self.delta.map(DeltaFile::schedule).transpose()?;
+                // With a delta CRL, that one tells soon.
+                let soon = Some(Span::seconds(5)).filter(|_| delta.is_none());
                 let schedule = Schedule::new(
                     self.validity.unwrap_or(Span::days(7)),
                     self.interval.unwrap_or(Span::hours(24)),
                     self.overlap,
                     self.backdate,
-                    self.after_revocation.map_or(Some(Span::seconds(5)), |given| given.0),
+                    self.after_revocation.map_or(soon, |given| given.0),
                 )?;
-                Work::Sign { key: beside(key), passphrase, schedule }
+                let lists = Lists {
+                    name: self.name.clone(),
+                    url: self.url,
+                    schedule,
+                    delta,
+                    whole: self.whole.unwrap_or(true),
+                    shards: self.shards,
+                    kinds: self.kinds,
+                    reasons: self.reasons,
+                };
+                Work::Sign { key: beside(key), passphrase, lists: lists.plan()? }
             }
             Mode::Distribute => {
                 let signing = [
@@ -249,6 +313,12 @@ impl AuthorityFile {
                     ("overlap", self.overlap.is_some()),
                     ("backdate", self.backdate.is_some()),
                     ("after_revocation", self.after_revocation.is_some()),
+                    ("url", self.url.is_some()),
+                    ("delta", self.delta.is_some()),
+                    ("whole", self.whole.is_some()),
+                    ("shards", !self.shards.is_empty()),
+                    ("kinds", self.kinds),
+                    ("reasons", !self.reasons.is_empty()),
                 ];
                 if let Some((field, _)) = signing.iter().find(|(_, given)| *given) {
                     return Err(format!("{field} belongs to mode sign"));

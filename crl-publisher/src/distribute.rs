@@ -1,31 +1,39 @@
 //! CRLs that are signed elsewhere, on an offline root for example: taken from a
 //! file, checked, and published.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ca_domain::Timestamp;
 use ca_service::watch::Fingerprint;
 use ca_service::{Alarms, Authority, Clock, Span};
+use ca_status::StatusError;
 use der::pem;
 
-use crate::shelf::{PublishError, Published, Shelf};
+use crate::published::{List, Published, same_octets};
+use crate::shelf::{PublishError, Shelf};
 
 /// The source is looked at this often even without file events.
 const WAIT: Span = Span::seconds(5);
-/// A longer source is no CRL of ours.
-const MAX_BYTES: u64 = 256 << 20;
+/// A longer source in PEM is not taken: it is decoded in memory. DER may be of any length.
+const MAX_PEM: u64 = 64 << 20;
 /// An alarm is raised this long before the CRL ends, or in the last tenth of its
 /// life if that is shorter.
 const WARN_BEFORE: Span = Span::days(14);
+
+/// What a CRL is read from.
+trait Source: Read + Seek {}
+
+impl<T: Read + Seek> Source for T {}
 
 /// Why the source was not taken.
 #[derive(Debug, thiserror::Error)]
 enum SourceError {
     #[error("cannot read {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not a CRL in DER or PEM")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} is not a CRL in DER, or in PEM of at most 64 MiB")]
     Form { path: PathBuf },
     #[error("{path} is refused: {source}; the published CRL stays")]
     Refused { path: PathBuf, source: PublishError },
@@ -103,25 +111,45 @@ impl Distributor {
     fn take(&mut self, now: Timestamp) -> Result<(), SourceError> {
         let path = || self.source.clone();
         let read = |source| SourceError::Read { path: path(), source };
-        let length = fs::metadata(&self.source).map_err(read)?.len();
-        if length > MAX_BYTES {
-            return Err(SourceError::Form { path: path() });
-        }
-        let bytes = fs::read(&self.source).map_err(read)?;
-        let der = to_der(bytes).ok_or_else(|| SourceError::Form { path: path() })?;
+        let mut source = self.open().map_err(read)?.ok_or_else(|| SourceError::Form { path: path() })?;
         let old = self.memory.last.as_ref();
-        if old.is_some_and(|old| old.der == der) {
+        let mut same = || match old {
+            Some(old) => same_octets(&mut old.octets(), &mut source).and_then(|same| {
+                source.rewind()?;
+                Ok(same)
+            }),
+            None => Ok(false),
+        };
+        if same().map_err(read)? {
             return Ok(());
         }
         let new = self
             .shelf
-            .replace(&self.name, &self.authority, old, &der, now)
+            .replace(&self.name, &self.authority, old, now, List::Foreign, |out| {
+                io::copy(&mut source, out).map(drop).map_err(StatusError::Io)
+            })
             .map_err(|source| SourceError::Refused { path: path(), source })?;
         tracing::info!(authority = self.name, number = %new.number, "published a CRL");
         self.memory.file = Some(Fingerprint::of(&self.shelf.path(&self.name)));
         self.alarms.clear(&self.topic("file"));
         self.show(new);
         Ok(())
+    }
+
+    /// The source in DER; none if it is neither DER nor PEM.
+    fn open(&self) -> io::Result<Option<Box<dyn Source>>> {
+        let mut file = File::open(&self.source)?;
+        let mut first = [0];
+        file.read_exact(&mut first)?;
+        file.rewind()?;
+        if first == [0x30] {
+            return Ok(Some(Box::new(BufReader::with_capacity(1 << 16, file))));
+        }
+        let mut text = Vec::new();
+        file.take(MAX_PEM + 1).read_to_end(&mut text)?;
+        let decoded = pem::decode_vec(text.trim_ascii_start()).ok().filter(|_| text.len() as u64 <= MAX_PEM);
+        let der = decoded.filter(|(label, _)| *label == "X509 CRL").map(|(_, der)| der);
+        Ok(der.map(|der| Box::new(Cursor::new(der)) as Box<dyn Source>))
     }
 
     fn show(&mut self, published: Published) {
@@ -160,13 +188,4 @@ impl Distributor {
     pub fn files(&self) -> Vec<PathBuf> {
         vec![self.source.clone(), self.shelf.path(&self.name)]
     }
-}
-
-/// The DER of a CRL file; none if it is neither DER nor PEM.
-fn to_der(bytes: Vec<u8>) -> Option<Vec<u8>> {
-    if bytes.first() == Some(&0x30) {
-        return Some(bytes);
-    }
-    let (label, der) = pem::decode_vec(bytes.trim_ascii_start()).ok()?;
-    (label == "X509 CRL").then_some(der)
 }

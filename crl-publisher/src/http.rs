@@ -11,7 +11,8 @@ use ca_domain::Timestamp;
 use ca_service::Clock;
 use ca_service::conditional::{http_date, is_unchanged};
 
-use crate::catalogue::{Asset, Catalogue};
+use crate::catalogue::{Asset, Catalogue, Content};
+use crate::file_body::FileBody;
 use crate::metrics::Meters;
 
 /// Certificates hardly ever change.
@@ -74,5 +75,9 @@ fn respond(asset: &Asset, request: &HeaderMap, now: Timestamp, max_http_age: u64
         return (StatusCode::NOT_MODIFIED, headers, Body::empty()).into_response();
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-    (StatusCode::OK, headers, Body::from(asset.body.clone())).into_response()
+    let body = match &asset.content {
+        Content::Memory(octets) => Body::from(octets.clone()),
+        Content::File { file, length } => Body::new(FileBody::new(file.clone(), 0..*length)),
+    };
+    (StatusCode::OK, headers, body).into_response()
 }

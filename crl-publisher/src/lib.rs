@@ -10,14 +10,22 @@
 //! crl/NAME.pem     the same, PEM            ca/NAME.p7c     certificate and chain, PKCS#7
 //! crl/bundle.pem   all CRLs, PEM            chain/NAME.pem  certificate and chain, PEM
 //! ```
+//!
+//! An authority may have CRLs of parts (`NAME-0-of-16`), by kind (`NAME-users`,
+//! `NAME-authorities`) or by reason beside that of everything, and each a delta
+//! CRL (`NAME-delta`); see [`lists`].
 
 pub mod catalogue;
 pub mod certificates;
 pub mod config;
 pub mod distribute;
+pub mod file_body;
 pub mod http;
 pub mod key;
+pub mod lists;
 pub mod metrics;
+pub mod pem;
+pub mod published;
 pub mod reload;
 pub mod schedule;
 pub mod shelf;
@@ -36,15 +44,16 @@ use ca_service::{
     ServiceError, Span, Wake, Worker, follow,
 };
 use ca_status::StatusTable;
+use ca_status::crl::CrlScope;
 
-use catalogue::{Asset, Catalogue};
+use catalogue::{Asset, Catalogue, Content};
 use config::{Config, LedgerConfig, Work};
 use distribute::Distributor;
 use http::Shell;
 use metrics::Meters;
 use reload::{Live, Reloadable};
 use shelf::Shelf;
-use sign::{CrlSigner, Pending};
+use sign::{CrlSigner, Means, Pending};
 
 /// A CRL takes time on a slow line.
 const CONNECTION: Duration = Duration::from_secs(600);
@@ -52,28 +61,29 @@ const CONNECTION: Duration = Duration::from_secs(600);
 /// How the CRL of one authority comes about.
 enum Task {
     Distribute(Box<Distributor>),
-    Sign(Box<CrlSigner>),
+    /// All CRLs of one authority.
+    Sign(Vec<CrlSigner>),
 }
 
 impl Task {
     fn tick(&mut self) -> Span {
         match self {
             Self::Distribute(distributor) => distributor.tick(),
-            Self::Sign(signer) => signer.tick(),
+            Self::Sign(signers) => signers.iter_mut().map(CrlSigner::tick).min().unwrap_or(Span::seconds(1)),
         }
     }
 
     fn files(&self) -> Vec<PathBuf> {
         match self {
             Self::Distribute(distributor) => distributor.files(),
-            Self::Sign(signer) => vec![signer.file()],
+            Self::Sign(signers) => signers.iter().flat_map(CrlSigner::files).collect(),
         }
     }
 
     fn name(&self) -> &str {
         match self {
             Self::Distribute(distributor) => &distributor.name,
-            Self::Sign(signer) => &signer.name,
+            Self::Sign(signers) => signers.first().map_or("", |signer| &signer.plan().name),
         }
     }
 }
@@ -117,8 +127,12 @@ impl Daemon {
     fn open_on(config: Config, clock: Arc<dyn Clock>, watched: Watched) -> Result<Self, ServiceError> {
         let alarms = watched.alarms.clone();
         let catalogue = Arc::new(Catalogue::new());
-        let names = config.authorities.iter().map(|authority| authority.name.clone()).collect();
-        let shelf = Arc::new(Shelf::new(&config.directory, names, catalogue.clone()));
+        let whole = config.authorities.iter().filter(|authority| match &authority.work {
+            Work::Distribute { .. } => true,
+            Work::Sign { lists, .. } => lists.iter().any(|list| list.scope == CrlScope::All),
+        });
+        let bundled = whole.map(|authority| authority.name.clone()).collect();
+        let shelf = Arc::new(Shelf::new(&config.directory, bundled, catalogue.clone()));
         let view = Arc::new(LedgerView::new(
             StatusTable::new(),
             config.max_checkpoint_age,
@@ -152,18 +166,11 @@ impl Daemon {
                     alarms,
                     memory: distribute::Memory::default(),
                 })),
-                Work::Sign { key, passphrase, schedule } => Task::Sign(Box::new(CrlSigner {
-                    name,
-                    key: Box::new(key::open(key, passphrase, &authority)?),
-                    authority,
-                    schedule: *schedule,
-                    shelf,
-                    view: view.clone(),
-                    clock,
-                    alarms,
-                    pending: Pending::default(),
-                    memory: sign::Memory::default(),
-                })),
+                Work::Sign { key, passphrase, lists } => {
+                    let key = Arc::new(key::open(key, passphrase, &authority)?);
+                    let means = Means { authority, key, shelf, view: view.clone(), clock, alarms };
+                    Task::Sign(lists.iter().map(|list| CrlSigner::new(list.clone(), means.clone())).collect())
+                }
             });
         }
         if let Some(follower) = &mut follower {
@@ -191,7 +198,9 @@ impl Daemon {
     fn write_certificates(&self) -> Result<(), ServiceError> {
         self.shelf.prepare()?;
         for (path, asset) in &self.certificates {
-            self.shelf.write(path, &asset.body)?;
+            if let Content::Memory(octets) = &asset.content {
+                self.shelf.write(path, octets)?;
+            }
         }
         Ok(())
     }
@@ -199,7 +208,7 @@ impl Daemon {
     /// Does what is due now: for the start, and for tests. [`Daemon::prepare`] comes first.
     pub fn tick(&mut self) {
         if let Some(follower) = &mut self.follower {
-            follower.tick(reaction(&self.tasks, self.clock.clone(), Vec::new()));
+            follower.tick(reaction(&self.tasks, self.view.clone(), self.clock.clone(), Vec::new()));
         }
         for task in &mut self.tasks {
             task.tick();
@@ -249,7 +258,7 @@ impl Daemon {
     /// Starts the threads that follow the ledger and publish.
     fn spawn(self) -> Result<Vec<Worker>, ServiceError> {
         let bells: Vec<Bell> = self.tasks.iter().map(|_| Bell::new()).collect();
-        let react = reaction(&self.tasks, self.clock.clone(), bells.clone());
+        let react = reaction(&self.tasks, self.view.clone(), self.clock.clone(), bells.clone());
         let mut workers = Vec::new();
         if let Some(follower) = self.follower {
             workers.push(follower.spawn(react, |_| {})?);
@@ -268,25 +277,31 @@ impl Daemon {
     }
 }
 
-/// What happens when the ledger changed: the authorities concerned are told.
+/// What happens when the ledger changed: the lists concerned are told.
 fn reaction(
     tasks: &[Task],
+    view: Arc<LedgerView<StatusTable>>,
     clock: Arc<dyn Clock>,
     bells: Vec<Bell>,
 ) -> impl FnMut(&[follow::Applied]) + Send + 'static {
-    let mut concerned: HashMap<KeyIdentifier, Vec<(Pending, Option<Bell>)>> = HashMap::new();
+    let mut concerned: HashMap<KeyIdentifier, Vec<(CrlScope, Pending, Option<Bell>)>> = HashMap::new();
     for (at, task) in tasks.iter().enumerate() {
-        if let Task::Sign(signer) = task {
-            let entry = concerned.entry(signer.authority.key_id).or_default();
-            entry.push((signer.pending.clone(), bells.get(at).cloned()));
+        let Task::Sign(signers) = task else { continue };
+        for signer in signers {
+            let entry = concerned.entry(signer.authority().key_id).or_default();
+            entry.push((signer.plan().scope.clone(), signer.pending(), bells.get(at).cloned()));
         }
     }
     move |changes| {
         let now = clock.now();
+        let table = view.read();
         // A new certificate is on no CRL; all other changes are.
-        for applied in changes.iter().filter(|applied| !applied.is_new) {
-            for (pending, bell) in concerned.get(&applied.change.authority).into_iter().flatten() {
-                pending.note(now);
+        for change in changes.iter().filter(|applied| !applied.is_new).map(|applied| &applied.change) {
+            for (scope, pending, bell) in concerned.get(&change.authority).into_iter().flatten() {
+                if !table.covers(&change.authority, scope, &change.serial) {
+                    continue;
+                }
+                pending.note(change, now);
                 if let Some(bell) = bell {
                     bell.ring();
                 }

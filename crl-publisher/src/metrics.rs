@@ -68,7 +68,7 @@ pub fn observe(
             let name = [name.as_str()];
             this_update.with_label_values(&name).set(seconds(crl.window.this_update));
             next_update.with_label_values(&name).set(seconds(crl.window.next_update));
-            bytes.with_label_values(&name).set(as_float(crl.der.len()));
+            bytes.with_label_values(&name).set(as_float(usize::try_from(crl.length).unwrap_or(usize::MAX)));
         }
     });
     Ok(())

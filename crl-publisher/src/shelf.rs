@@ -1,79 +1,39 @@
 //! The published CRLs: the files, and the same in the catalogue.
 //!
 //! A CRL takes the place of another only after it was written under another
-//! name, read back, verified, and found to be its successor.
+//! name, read back, verified, and found to be its successor. None is ever held in
+//! memory: it may have millions of entries.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Bytes;
-use ca_domain::{SerialNumber, Timestamp};
-use ca_files::{FileError, Mode, create_dir_all, sync_dir, write_atomic};
+use ca_domain::Timestamp;
+use ca_files::{FileError, Mode, Output, StagedFile, create_dir_all, sync_dir, write_atomic};
 use ca_service::Authority;
 use ca_status::StatusError;
-use ca_status::crl::{CrlNumber, CrlView, acceptable_successor};
-use der::pem::LineEnding;
-use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
+use ca_status::crl::acceptable_successor;
 
 use crate::catalogue::{Asset, Catalogue};
-use crate::schedule::Window;
+use crate::pem::write_pem;
+use crate::published::{List, Published, same_octets};
 
 /// The media type of DER CRLs (RFC 2585, section 4.2).
 pub const CRL_TYPE: &str = "application/pkix-crl";
 /// The media type of PEM files.
 pub const PEM_TYPE: &str = "application/x-pem-file";
 
-/// A CRL that is published.
-#[derive(Clone, Debug)]
-pub struct Published {
-    /// The DER CRL.
-    pub der: Bytes,
-    /// Its number.
-    pub number: CrlNumber,
-    /// Its times.
-    pub window: Window,
-}
-
-impl Published {
-    fn new(der: Bytes, issuer: &Authority) -> Result<Self, StatusError> {
-        let view = CrlView::parse_and_verify(&der, &issuer.certificate)?;
-        let (number, this_update, next_update) = (view.number(), view.this_update(), view.next_update());
-        // The list is decoded once, so that a broken one is never published.
-        view.count()?;
-        Ok(Self { number, window: Window { this_update, next_update }, der })
-    }
-
-    /// Its issuing distribution point.
-    ///
-    /// # Errors
-    /// None for a value of this type, which was read before.
-    pub fn scope(&self) -> Result<Option<IssuingDistributionPoint>, StatusError> {
-        Ok(CrlView::parse(&self.der)?.scope().cloned())
-    }
-
-    /// The listed serials, and since when they are revoked.
-    ///
-    /// # Errors
-    /// None for a value of this type, whose list was decoded before.
-    pub fn serials(&self) -> Result<BTreeMap<SerialNumber, Timestamp>, StatusError> {
-        CrlView::parse(&self.der)?.entries().map(|entry| entry.map(|e| (e.serial, e.at))).collect()
-    }
-}
-
 /// Why a CRL was not published; the old one is in place.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// It could not be written or read back.
+    /// It could not be written.
     #[error(transparent)]
     File(#[from] FileError),
     /// It is not what may replace the published one.
     #[error(transparent)]
     Refused(#[from] StatusError),
-    /// What was read back is not what was written.
-    #[error("{0} does not hold what was written to it; check the disk")]
-    ReadBack(PathBuf),
     /// The operating system refused something else.
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -82,7 +42,7 @@ pub enum PublishError {
         /// On what.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -90,8 +50,8 @@ pub enum PublishError {
 #[derive(Debug)]
 pub struct Shelf {
     directory: PathBuf,
-    /// In the order of the configuration; the bundle keeps it.
-    names: Vec<String>,
+    /// The CRLs of everything, in the order of the configuration: the bundle keeps it.
+    bundled: Vec<String>,
     shown: Mutex<BTreeMap<String, Shown>>,
     catalogue: Arc<Catalogue>,
 }
@@ -99,15 +59,15 @@ pub struct Shelf {
 #[derive(Debug)]
 struct Shown {
     published: Published,
-    pem: String,
     fresh_until: Timestamp,
 }
 
 impl Shelf {
-    /// The shelf in `directory` for the CRLs of `names`. Nothing is read or written yet.
+    /// The shelf in `directory`; the PEM bundle has the CRLs `bundled`. Nothing is
+    /// read or written yet.
     #[must_use]
-    pub fn new(directory: &Path, names: Vec<String>, catalogue: Arc<Catalogue>) -> Self {
-        Self { directory: directory.to_owned(), names, shown: Mutex::default(), catalogue }
+    pub fn new(directory: &Path, bundled: Vec<String>, catalogue: Arc<Catalogue>) -> Self {
+        Self { directory: directory.to_owned(), bundled, shown: Mutex::default(), catalogue }
     }
 
     /// Makes the directories.
@@ -123,9 +83,14 @@ impl Shelf {
 
     /// Removes what a crash left. Nobody may be writing a CRL.
     pub fn tidy(&self) {
-        for name in &self.names {
+        let left = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with('.') && name.ends_with(".tmp")
+        };
+        let entries = fs::read_dir(self.directory.join("crl")).into_iter().flatten();
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(left) {
             // Best effort: the next CRL overwrites it.
-            let _ = fs::remove_file(self.staging(name));
+            let _ = fs::remove_file(path);
         }
     }
 
@@ -140,33 +105,39 @@ impl Shelf {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, relative: &str, bytes: &[u8]) -> Result<(), FileError> {
-        write_if_new(&self.directory.join(relative), bytes)
+        let path = self.directory.join(relative);
+        if fs::read(&path).is_ok_and(|old| old == bytes) {
+            return Ok(());
+        }
+        write_atomic(&path, bytes, Mode::Public)
     }
 
-    /// Where the DER CRL of an authority is.
+    /// Where the DER CRL of this name is.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.join("crl").join(format!("{name}.crl"))
+        self.crl(&format!("{name}.crl"))
     }
 
-    fn staging(&self, name: &str) -> PathBuf {
-        self.directory.join("crl").join(format!(".{name}.crl.new"))
+    fn crl(&self, file: &str) -> PathBuf {
+        self.directory.join("crl").join(file)
     }
 
-    /// Reads the published CRL back from its file.
+    /// Opens the published CRL.
     ///
     /// # Errors
     /// There is a file, but it cannot be read or is not a CRL of `issuer`.
     pub fn load(&self, name: &str, issuer: &Authority) -> Result<Option<Published>, PublishError> {
         let path = self.path(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(Published::new(bytes.into(), issuer)?)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(PublishError::Io { action: "read", path, source }),
+        match Published::open(&path, issuer, List::Foreign) {
+            Ok(published) => Ok(Some(published)),
+            Err(StatusError::CrlRead(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(StatusError::CrlRead(source)) => Err(PublishError::Io { action: "read", path, source }),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// Publishes a new CRL in place of `old`, the one that was loaded before.
+    /// Publishes a new CRL, which `fill` writes, in place of `old`, the one that was
+    /// loaded before.
     ///
     /// # Errors
     /// It cannot be written, was not read back whole, is not signed by `issuer`,
@@ -176,31 +147,29 @@ impl Shelf {
         name: &str,
         issuer: &Authority,
         old: Option<&Published>,
-        der: &[u8],
         now: Timestamp,
+        list: List,
+        fill: impl FnOnce(&mut dyn Output) -> Result<(), StatusError>,
     ) -> Result<Published, PublishError> {
-        let (path, staging) = (self.path(name), self.staging(name));
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| PublishError::Io { action, path, source }
-        };
-        let checked = write_atomic(&staging, der, Mode::Public).map_err(PublishError::from).and_then(|()| {
-            let back = Bytes::from(fs::read(&staging).map_err(io("read back", &staging))?);
-            if back != der {
-                return Err(PublishError::ReadBack(staging.clone()));
-            }
-            let new = Published::new(back, issuer)?;
-            let old = old.map(|old| CrlView::parse(&old.der)).transpose()?;
-            acceptable_successor(old.as_ref(), &CrlView::parse(&new.der)?, now)?;
-            Ok(new)
+        let mut refused = None;
+        let staged = StagedFile::write_with(&self.path(name), Mode::Public, |out| {
+            fill(out).map_err(|error| match error {
+                StatusError::Io(error) => error,
+                error => {
+                    let text = io::Error::other(error.to_string());
+                    refused = Some(error);
+                    text
+                }
+            })
         });
-        let placed =
-            checked.and_then(|new| fs::rename(&staging, &path).map(|()| new).map_err(io("replace", &path)));
-        if placed.is_err() {
-            // Best effort: it is removed at the next start or overwritten.
-            let _ = fs::remove_file(&staging);
-        }
-        let new = placed?;
+        let staged = match (staged, refused) {
+            (_, Some(error)) => return Err(error.into()),
+            (staged, None) => staged?,
+        };
+        // Read back: the signature covers what was written.
+        let new = Published::open(staged.temporary(), issuer, list)?;
+        acceptable_successor(old.map(|old| &old.frame), &new.frame, now)?;
+        staged.rename()?;
         sync_dir(&self.directory.join("crl"))?;
         Ok(new)
     }
@@ -209,58 +178,84 @@ impl Shelf {
     /// form and the bundle of all CRLs.
     ///
     /// # Errors
-    /// A file cannot be written. It is served all the same.
+    /// A file cannot be written. The DER form is served all the same.
     pub fn show(
         &self,
         name: &str,
         published: &Published,
         fresh_until: Timestamp,
     ) -> Result<(), PublishError> {
-        let pem = to_pem("X509 CRL", &published.der)?;
         let modified = published.window.this_update;
-        let asset = |kind, body| Asset::new(kind, body, modified, Some(fresh_until));
-        self.catalogue.put(format!("/crl/{name}.crl"), asset(CRL_TYPE, published.der.clone()));
-        self.catalogue.put(format!("/crl/{name}.pem"), asset(PEM_TYPE, pem.clone().into()));
+        let der = (published.file.clone(), published.length);
+        let serve = |path: String, kind, (file, length), tag| {
+            let io = |source| PublishError::Io { action: "read", path: self.crl(&path), source };
+            let asset = Asset::of_file(kind, file, length, tag, modified, Some(fresh_until)).map_err(io)?;
+            self.catalogue.put(format!("/crl/{path}"), asset);
+            Ok::<(), PublishError>(())
+        };
+        serve(format!("{name}.crl"), CRL_TYPE, der, published.tag())?;
         let mut shown = self.lock();
-        shown.insert(name.to_owned(), Shown { published: published.clone(), pem: pem.clone(), fresh_until });
-        let bundle = self.bundle(&shown);
-        if let Some(bundle) = &bundle {
-            self.catalogue.put("/crl/bundle.pem".to_owned(), bundle.clone());
-        }
+        shown.insert(name.to_owned(), Shown { published: published.clone(), fresh_until });
         // Under the lock, so that two authorities do not overtake each other.
-        let crl = self.directory.join("crl");
-        write_if_new(&crl.join(format!("{name}.pem")), pem.as_bytes())?;
-        if let Some(bundle) = bundle {
-            write_if_new(&crl.join("bundle.pem"), &bundle.body)?;
+        let text = self.place(&format!("{name}.pem"), |out| write_pem(&mut published.octets(), out))?;
+        serve(
+            format!("{name}.pem"),
+            PEM_TYPE,
+            text,
+            format!("{}-pem\"", published.tag().trim_end_matches('"')),
+        )?;
+        if self.bundled.iter().any(|bundled| bundled == name) {
+            self.bundle(&shown)?;
         }
         Ok(())
     }
 
-    fn bundle(&self, shown: &BTreeMap<String, Shown>) -> Option<Asset> {
-        let members: Vec<&Shown> = self.names.iter().filter_map(|name| shown.get(name)).collect();
-        let modified = members.iter().map(|m| m.published.window.this_update).max()?;
-        let fresh_until = members.iter().map(|m| m.fresh_until).min();
-        let text: String = members.iter().map(|m| m.pem.as_str()).collect();
-        Some(Asset::new(PEM_TYPE, text.into(), modified, fresh_until))
+    /// The bundle of what is shown.
+    fn bundle(&self, shown: &BTreeMap<String, Shown>) -> Result<(), PublishError> {
+        let members: Vec<(&String, &Shown)> =
+            self.bundled.iter().filter_map(|name| Some((name, shown.get(name)?))).collect();
+        let (file, length) = self.place("bundle.pem", |out| {
+            for (name, _) in &members {
+                io::copy(&mut File::open(self.crl(&format!("{name}.pem")))?, out)?;
+            }
+            Ok(())
+        })?;
+        let Some(modified) = members.iter().map(|(_, shown)| shown.published.window.this_update).max() else {
+            return Ok(());
+        };
+        let fresh_until = members.iter().map(|(_, shown)| shown.fresh_until).min();
+        let tags: String = members.iter().map(|(_, shown)| shown.published.tag()).collect();
+        let tag = ca_service::conditional::entity_tag(tags.as_bytes());
+        let io = |source| PublishError::Io { action: "read", path: self.crl("bundle.pem"), source };
+        let asset = Asset::of_file(PEM_TYPE, file, length, tag, modified, fresh_until).map_err(io)?;
+        self.catalogue.put("/crl/bundle.pem".to_owned(), asset);
+        Ok(())
+    }
+
+    /// Makes `fill` the content of a file, unless it is that already, so that
+    /// nobody reloads in vain. The open file and its length.
+    fn place(
+        &self,
+        file: &str,
+        fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
+    ) -> Result<(Arc<File>, u64), PublishError> {
+        let path = self.crl(file);
+        let staged = StagedFile::write_with(&path, Mode::Public, fill)?;
+        let io = |source| PublishError::Io { action: "read back", path: path.clone(), source };
+        let mut new = File::open(staged.temporary()).map_err(io)?;
+        let same = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            old => same_octets(&mut new, &mut old.map_err(io)?).map_err(io)?,
+        };
+        if !same {
+            staged.rename()?;
+            sync_dir(&self.directory.join("crl"))?;
+        }
+        let length = new.metadata().map_err(io)?.len();
+        Ok((Arc::new(new), length))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shown>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// PEM with line ends as Unix has them.
-///
-/// # Errors
-/// None for our labels; the encoder's signature asks for it.
-pub fn to_pem(label: &'static str, der: &[u8]) -> Result<String, StatusError> {
-    der::pem::encode_string(label, LineEnding::LF, der).map_err(|error| StatusError::Der(error.into()))
-}
-
-/// Replaces a file only if its content differs, so that nobody reloads in vain.
-fn write_if_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
-    write_atomic(path, bytes, Mode::Public)
 }

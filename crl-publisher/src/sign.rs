@@ -1,72 +1,43 @@
 //! The authority's own CRLs: signed on schedule and after changes of status.
+//!
+//! A list is one CRL and its delta CRL. Both share one sequence of numbers, and
+//! when a full CRL is signed a delta CRL with the same number follows at once
+//! (RFC 5280, section 5.2.3).
 
-use std::collections::BTreeMap;
+mod issue;
+mod kept;
+mod pending;
+
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use ca_domain::{SerialNumber, Timestamp};
+use ca_domain::Timestamp;
 use ca_service::watch::Fingerprint;
 use ca_service::{Alarms, Authority, Clock, LedgerView, Span, Trust};
 use ca_signing::SigningKey;
 use ca_status::StatusTable;
-use ca_status::crl::{CrlNumber, CrlParams, next_number, write_crl};
+use ca_status::crl::{ChangesSince, CrlNumber};
 
-use crate::schedule::{Schedule, Window, pause};
-use crate::shelf::{PublishError, Published, Shelf};
+use crate::lists::ListPlan;
+use crate::published::Published;
+use crate::schedule::{Window, pause};
+use crate::shelf::Shelf;
+use issue::SignError;
+use kept::Kept;
+pub use pending::Pending;
 
 /// Files and clocks are looked at this often whatever the schedule says.
 const LONGEST_WAIT: Span = Span::seconds(5);
 /// A CRL may be late by this before it is an alarm of its own.
 const LATE: u64 = 60;
 
-/// When the first change of status was seen that no CRL shows. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub struct Pending(Arc<Mutex<Option<Timestamp>>>);
-
-impl Pending {
-    /// Notes a change seen at `now`; an earlier one counts.
-    pub fn note(&self, now: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);
-    }
-
-    fn since(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> Option<Timestamp> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn put_back(&self, since: Option<Timestamp>) {
-        if let Some(since) = since {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
-        }
-    }
-}
-
-/// Why no CRL was signed.
-#[derive(Debug, thiserror::Error)]
-enum SignError {
-    #[error("the authority's certificate is valid from {0} to {1}, it signs nothing now")]
-    AuthorityNotValid(Timestamp, Timestamp),
-    #[error("the ledger cannot be trusted now ({0:?}), see its own alarm")]
-    Ledger(Trust),
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    #[error(transparent)]
-    Status(#[from] ca_status::StatusError),
-}
-
-/// Signs the CRLs of one authority.
-pub struct CrlSigner {
-    /// The NAME of its files.
-    pub name: String,
+/// What a signer works with.
+#[derive(Clone)]
+pub struct Means {
     /// The authority.
     pub authority: Authority,
     /// Its key.
-    pub key: Box<dyn SigningKey>,
-    /// When it signs.
-    pub schedule: Schedule,
+    pub key: Arc<dyn SigningKey>,
     /// Where the CRLs go.
     pub shelf: Arc<Shelf>,
     /// What is revoked.
@@ -75,201 +46,255 @@ pub struct CrlSigner {
     pub clock: Arc<dyn Clock>,
     /// Where alarms go.
     pub alarms: Alarms,
-    /// The changes of status since the last CRL.
-    pub pending: Pending,
-    /// What it remembers.
-    pub memory: Memory,
 }
 
-/// What a signer remembers from one call to the next.
-#[derive(Debug, Default)]
-pub struct Memory {
-    last: Option<Published>,
-    /// The highest number seen, should the file be lost.
+/// Signs one CRL of an authority, and its delta CRL.
+pub struct CrlSigner {
+    means: Means,
+    plan: ListPlan,
+    pending: Pending,
+    full: Kept,
+    delta: Option<Kept>,
+    /// The highest number seen, should the files be lost.
     floor: Option<CrlNumber>,
-    file: Option<Fingerprint>,
-    looked: bool,
+    /// Whether what is published was compared with the ledger, since it was found.
+    compared: bool,
     failures: u32,
     /// After a failure: not before this time.
     pause_until: Option<Timestamp>,
 }
 
 impl CrlSigner {
-    /// Signs and publishes a CRL if one is due; how long to wait for the next call.
+    /// A signer that has looked at nothing yet.
+    #[must_use]
+    pub fn new(plan: ListPlan, means: Means) -> Self {
+        let full = Kept::new(plan.name.clone(), plan.schedule);
+        let delta = plan.delta.as_ref().map(|delta| Kept::new(delta.name.clone(), delta.schedule));
+        let pending = Pending::new(delta.is_some());
+        let (floor, pause_until) = (None, None);
+        Self { means, plan, pending, full, delta, floor, compared: false, failures: 0, pause_until }
+    }
+
+    /// Which CRL it signs.
+    #[must_use]
+    pub const fn plan(&self) -> &ListPlan {
+        &self.plan
+    }
+
+    /// Whose CRL it signs.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.means.authority
+    }
+
+    /// Where changes of status are noted.
+    #[must_use]
+    pub fn pending(&self) -> Pending {
+        self.pending.clone()
+    }
+
+    /// Signs and publishes what is due; how long to wait for the next call.
     pub fn tick(&mut self) -> Span {
-        let now = self.clock.now();
-        self.look_at_file(now);
-        let due = self.due(now);
+        let now = self.means.clock.now();
+        self.look_at_files(now);
+        if !self.compared && self.means.view.trust(now) == Trust::Current {
+            self.compare(now);
+        }
         let paused = self
-            .memory
             .pause_until
             .is_some_and(|until| now < until && until.seconds_since(now) <= LONGEST_WAIT.as_secs().max(60));
-        if due > now {
+        if self.due(now) > now {
             // Also when somebody else published what was due.
             self.rest();
         } else if !paused {
-            let changed = self.pending.take();
-            match self.issue(now) {
-                Ok(published) => self.succeeded(published, now),
-                Err(error) => {
-                    self.pending.put_back(changed);
-                    self.failed(&error, now);
-                }
-            }
+            self.work(now);
         }
         self.check_age(now);
-        let next = self.memory.pause_until.unwrap_or_else(|| self.due(now));
+        let next = self.pause_until.unwrap_or_else(|| self.due(now));
         Span::seconds(next.seconds_since(now).max(1)).min(LONGEST_WAIT)
     }
 
-    fn due(&self, now: Timestamp) -> Timestamp {
-        let last = self.memory.last.as_ref().map(|last| last.window);
-        self.schedule.due(last, self.pending.since(), now)
-    }
-
-    /// Reads the published file at the start and when somebody else replaced it,
-    /// `ca crl issue` for example.
-    fn look_at_file(&mut self, now: Timestamp) {
-        let file = Fingerprint::of(&self.shelf.path(&self.name));
-        if self.memory.looked && file == self.memory.file {
-            return;
+    /// Signs what is due. A full CRL that fails keeps no delta CRL from being signed.
+    fn work(&mut self, now: Timestamp) {
+        let changed = self.pending.take_since();
+        let mut result = Ok(());
+        if self.full.due(self.changed_for_full(changed), now) <= now {
+            result = self.issue_full(now);
         }
-        (self.memory.looked, self.memory.file) = (true, file);
-        match self.shelf.load(&self.name, &self.authority) {
-            Ok(Some(found)) => {
-                tracing::info!(authority = self.name, number = %found.number, "found a published CRL");
-                self.remember(found, now);
-                if !self.is_shown() {
-                    self.pending.note(now);
-                }
-                self.alarms.clear(&self.topic("file"));
-            }
-            Ok(None) => self.memory.last = None,
+        if self.delta_due(changed, now).is_some_and(|due| due <= now) {
+            let number = self.full.last.as_ref().filter(|_| result.is_ok()).map(|full| full.number);
+            let delta = self.issue_delta(number, now);
+            // A full CRL shows the changes as well.
+            result = result.and(delta);
+        }
+        match result {
+            Ok(()) => self.rest(),
             Err(error) => {
-                self.alarms.raise(
-                    &self.topic("file"),
-                    "the published CRL is unusable and is replaced",
-                    error,
-                );
-                self.memory.last = None;
+                self.pending.put_back(changed);
+                self.failed(&error, now);
             }
         }
     }
 
-    /// Whether the published CRL lists exactly what is revoked, expired
-    /// certificates aside.
-    fn is_shown(&self) -> bool {
-        let Some(last) = &self.memory.last else { return false };
-        let Ok(listed) = last.serials() else { return false };
-        let table = self.view.read();
-        if table.next_index() == 0 {
-            // Nothing was read yet; what comes first are changes like any other.
-            return true;
+    /// A delta CRL shows changes sooner; without one the full CRL does.
+    const fn changed_for_full(&self, changed: Option<Timestamp>) -> Option<Timestamp> {
+        match self.plan.schedule.after_revocation {
+            Some(_) => changed,
+            None => None,
         }
-        let revoked: BTreeMap<SerialNumber, Timestamp> = table
-            .revoked_for_crl(&self.authority.key_id, Some(last.window.this_update))
-            .map(|entry| (entry.serial, entry.at))
-            .collect();
-        let known = |serial: &SerialNumber| {
-            let status = table.status(&self.authority.key_id, serial);
-            status.is_some_and(|status| status.state != ca_domain::RevocationState::Good)
-        };
-        revoked.iter().all(|(serial, at)| listed.get(serial) == Some(at)) && listed.keys().all(known)
     }
 
-    fn issue(&self, now: Timestamp) -> Result<Published, SignError> {
-        let trust = self.view.trust(now);
-        if trust != Trust::Current {
-            return Err(SignError::Ledger(trust));
-        }
-        if !self.authority.is_valid_at(now) {
-            return Err(SignError::AuthorityNotValid(
-                self.authority.not_before(),
-                self.authority.not_after(),
-            ));
-        }
-        let last = self.memory.last.as_ref();
-        let Window { this_update, next_update } = self.schedule.window(now);
-        let floor = self.memory.floor.max(last.map(|last| last.number));
-        let number = next_number(this_update, floor)?;
-        let mut params =
-            CrlParams::for_authority(&self.authority.certificate, number, this_update, next_update)?;
-        // The scope stays what it was, or clients would take it for another CRL.
-        params.scope = last.map(Published::scope).transpose()?.flatten();
-        params.next_publish = Some(self.schedule.due(Some(Window { this_update, next_update }), None, now));
-        let previous = last.map(|last| last.window.this_update);
-        let mut der = Vec::new();
+    fn delta_due(&self, changed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let (delta, full) = (self.delta.as_ref()?, self.full.last.as_ref()?);
+        let is_of_full = delta.last.as_ref().is_some_and(|last| last.base == Some(full.number));
+        Some(if is_of_full { delta.due(changed, now) } else { now })
+    }
+
+    fn due(&self, now: Timestamp) -> Timestamp {
+        let changed = self.pending.since();
+        let full = self.full.due(self.changed_for_full(changed), now);
+        self.delta_due(changed, now).map_or(full, |delta| delta.min(full))
+    }
+
+    /// Opens the published files at the start and when somebody else replaced one,
+    /// `ca crl issue` for example.
+    fn look_at_files(&mut self, now: Timestamp) {
+        let Self { means, full, delta, compared, .. } = self;
+        let mut found = Vec::new();
+        for (kept, is_delta) in
+            std::iter::once((full, false)).chain(delta.iter_mut().map(|delta| (delta, true)))
         {
-            let table = self.view.read();
-            let revoked = table.revoked_for_crl(&self.authority.key_id, previous);
-            write_crl(&params, revoked, &*self.key, &mut der)?;
+            let file = Fingerprint::of(&means.shelf.path(&kept.name));
+            if kept.file == Some(file) {
+                continue;
+            }
+            kept.file = Some(file);
+            let topic = format!("file {}", kept.name);
+            let is_other = |published: &Published| published.base.is_some() != is_delta;
+            match means.shelf.load(&kept.name, &means.authority) {
+                Ok(Some(published)) if is_other(&published) => {
+                    let what = if is_delta { "it is no delta CRL" } else { "it is a delta CRL" };
+                    means.alarms.raise(&topic, "the published CRL is unusable and is replaced", what);
+                    kept.last = None;
+                }
+                Ok(published) => {
+                    if let Some(published) = &published {
+                        tracing::info!(crl = kept.name, number = %published.number, "found a published CRL");
+                        means.alarms.clear(&topic);
+                    }
+                    kept.last.clone_from(&published);
+                    found.extend(published);
+                }
+                Err(error) => {
+                    means.alarms.raise(&topic, "the published CRL is unusable and is replaced", error);
+                    kept.last = None;
+                }
+            }
+            *compared = false;
         }
-        Ok(self.shelf.replace(&self.name, &self.authority, last, &der, now)?)
+        for published in found {
+            self.remember(&published, now);
+        }
     }
 
-    fn succeeded(&mut self, published: Published, now: Timestamp) {
-        tracing::info!(
-            authority = self.name,
-            number = %published.number,
-            next_update = %published.window.next_update,
-            bytes = published.der.len(),
-            "published a CRL"
-        );
-        self.memory.file = Fingerprint::of(&self.shelf.path(&self.name));
-        self.rest();
-        self.alarms.clear(&self.topic("file"));
-        self.remember(published, now);
+    /// Finds out what changed while nobody looked: by the published list and the
+    /// ledger, since nothing else tells.
+    fn compare(&mut self, now: Timestamp) {
+        let Some(full) = self.full.last.clone() else {
+            self.compared = true;
+            return;
+        };
+        let Means { view, authority, .. } = &self.means;
+        let (authority, scope, this_update) = (&authority.key_id, &self.plan.scope, full.window.this_update);
+        let table = view.read();
+        let mut inner = self.pending.lock();
+        let mut changes = ChangesSince::default();
+        let compared = full
+            .reader()
+            .and_then(|mut reader| changes.compare(&mut reader, &table, authority, scope, this_update));
+        let is_shown = match (compared, &self.delta) {
+            (Ok(()), Some(delta)) => {
+                let wanted = changes.entries(&table, authority, scope, now);
+                delta.last.as_ref().is_some_and(|delta| issue::lists(delta, &wanted))
+            }
+            (Ok(()), None) => changes.is_empty(),
+            (Err(error), _) => {
+                // Nothing can be said about its list: it is replaced.
+                tracing::warn!(crl = self.full.name, %error, "the list of the published CRL cannot be compared");
+                self.full.last = None;
+                false
+            }
+        };
+        if let Some(known) = &mut inner.changes {
+            *known = changes;
+        }
+        drop(inner);
+        drop(table);
+        if !is_shown {
+            self.pending.note_difference(now);
+        }
+        self.compared = true;
+    }
+
+    /// Serves a CRL, and never gives out its number again.
+    fn remember(&mut self, published: &Published, now: Timestamp) {
+        self.floor = self.floor.max(Some(published.number));
+        let kept = match &self.delta {
+            Some(delta) if published.base.is_some() => delta,
+            _ => &self.full,
+        };
+        let fresh_until = kept.schedule.due(Some(published.window), None, now);
+        let topic = format!("write {}", kept.name);
+        match self.means.shelf.show(&kept.name, published, fresh_until) {
+            Ok(()) => self.means.alarms.clear(&topic),
+            Err(error) => {
+                self.means.alarms.raise(&topic, "the PEM form of a CRL could not be written", error);
+            }
+        }
     }
 
     /// Nothing is due.
     fn rest(&mut self) {
-        self.memory.failures = 0;
-        self.memory.pause_until = None;
-        self.alarms.clear(&self.topic("sign"));
-    }
-
-    fn remember(&mut self, published: Published, now: Timestamp) {
-        self.memory.floor = self.memory.floor.max(Some(published.number));
-        let fresh_until = self.schedule.due(Some(published.window), None, now);
-        let topic = self.topic("write");
-        match self.shelf.show(&self.name, &published, fresh_until) {
-            Ok(()) => self.alarms.clear(&topic),
-            Err(error) => self.alarms.raise(&topic, "the PEM form of a CRL could not be written", error),
-        }
-        self.memory.last = Some(published);
+        self.failures = 0;
+        self.pause_until = None;
+        self.means.alarms.clear(&self.topic("sign"));
     }
 
     fn failed(&mut self, error: &SignError, now: Timestamp) {
-        self.memory.failures = self.memory.failures.saturating_add(1);
-        self.memory.pause_until = Some(now.saturating_add(pause(self.memory.failures).as_secs()));
-        self.alarms.raise(&self.topic("sign"), "a due CRL could not be published", error);
+        self.failures = self.failures.saturating_add(1);
+        self.pause_until = Some(now.saturating_add(pause(self.failures).as_secs()));
+        self.means.alarms.raise(&self.topic("sign"), "a due CRL could not be published", error);
     }
 
     fn check_age(&self, now: Timestamp) {
-        let topic = self.topic("crl");
-        let Some(last) = &self.memory.last else {
-            self.alarms.raise(&topic, "there is no CRL", self.shelf.path(&self.name).display());
-            return;
-        };
-        let Window { next_update, .. } = last.window;
-        let due = self.schedule.due(Some(last.window), None, now);
-        if next_update <= now {
-            self.alarms.raise(&topic, "the CRL has expired", format!("it ended on {next_update}"));
-        } else if due.saturating_add(LATE) < now {
-            let what = format!("it was due on {due} and ends on {next_update}");
-            self.alarms.raise(&topic, "the next CRL is late", what);
-        } else {
-            self.alarms.clear(&topic);
+        for kept in std::iter::once(&self.full).chain(&self.delta) {
+            let topic = format!("crl {}", kept.name);
+            let alarms = &self.means.alarms;
+            let Some(last) = &kept.last else {
+                alarms.raise(&topic, "there is no CRL", self.means.shelf.path(&kept.name).display());
+                continue;
+            };
+            let Window { next_update, .. } = last.window;
+            let due = kept.due(None, now);
+            if next_update <= now {
+                alarms.raise(&topic, "the CRL has expired", format!("it ended on {next_update}"));
+            } else if due.saturating_add(LATE) < now {
+                let what = format!("it was due on {due} and ends on {next_update}");
+                alarms.raise(&topic, "the next CRL is late", what);
+            } else {
+                alarms.clear(&topic);
+            }
         }
     }
 
     fn topic(&self, what: &str) -> String {
-        format!("{what} {}", self.name)
+        format!("{what} {}", self.plan.name)
     }
 
-    /// The published file, which is watched.
+    /// The published files, which are watched.
     #[must_use]
-    pub fn file(&self) -> PathBuf {
-        self.shelf.path(&self.name)
+    pub fn files(&self) -> Vec<PathBuf> {
+        let all = std::iter::once(&self.full).chain(&self.delta);
+        all.map(|kept| self.means.shelf.path(&kept.name)).collect()
     }
 }

@@ -127,7 +127,7 @@ fn what_a_crash_or_a_stranger_left_does_no_harm() {
     let crl = bench.published("crl/issuing.crl");
 
     // A half-written successor is not looked at and goes away.
-    let staging = bench.published("crl/.issuing.crl.new");
+    let staging = bench.published("crl/.issuing.crl.tmp");
     fs::write(&staging, b"half").unwrap();
     fs::remove_file(bench.published("crl/issuing.pem")).unwrap();
     fs::remove_file(bench.published("crl/bundle.pem")).unwrap();
@@ -200,7 +200,7 @@ fn a_full_disk_or_directory_leaves_the_old_crl() {
     daemon.tick();
     let first = bench.crl();
     // Something that cannot be removed stands where the new one is written.
-    let staging = bench.published("crl/.issuing.crl.new");
+    let staging = bench.published("crl/.issuing.crl.tmp");
     fs::create_dir_all(staging.join("x")).unwrap();
     bench.revoke(serial);
     daemon.tick();

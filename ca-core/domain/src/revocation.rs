@@ -18,6 +18,7 @@ pub enum ReasonCode {
     /// The subject's private key is, or may be, in other hands.
     KeyCompromise = 1,
     /// The private key of the CA that is the subject is, or may be, in other hands.
+    #[serde(alias = "cACompromise")]
     CaCompromise = 2,
     /// The subject's name or role changed, or the person left.
     AffiliationChanged = 3,
@@ -28,10 +29,12 @@ pub enum ReasonCode {
     /// Suspended; the only reason that can be taken back.
     CertificateHold = 6,
     /// In delta CRLs only: no longer revoked or on hold.
+    #[serde(alias = "removeFromCRL")]
     RemoveFromCrl = 8,
     /// A right that the certificate states was withdrawn.
     PrivilegeWithdrawn = 9,
     /// The key of an attribute authority is, or may be, in other hands.
+    #[serde(alias = "aACompromise")]
     AaCompromise = 10,
 }
 

@@ -22,7 +22,7 @@ pub use batch::Batch;
 pub use leftover::{Leftover, leftovers};
 pub use lock::{Holder, WriteLock};
 pub use private::{check_private, check_trusted, create_private_dir, open_private, read_private};
-pub use staged::StagedFile;
+pub use staged::{Output, StagedFile};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Files that are complete on disk before the act that they belong to is committed.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,11 @@ use crate::{FileError, Mode, fault, sync_dir};
 
 /// Bytes gathered before they are written.
 const BUFFER: usize = 1 << 18;
+
+/// What a large file is written to; [`Seek`] for what is known only at the end.
+pub trait Output: Write + Seek {}
+
+impl<T: Write + Seek> Output for T {}
 
 /// A file written and fsynced under a temporary name.
 ///
@@ -41,7 +46,7 @@ impl StagedFile {
     pub fn write_with(
         path: &Path,
         mode: Mode,
-        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
     ) -> Result<Self, FileError> {
         let staged = Self::new(temporary_name(path), path.to_owned());
         let file = write_synced(&staged.temporary, &[], mode)?;
@@ -142,6 +147,12 @@ impl Write for Faulty {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Seek for Faulty {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
     }
 }
 

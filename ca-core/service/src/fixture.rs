@@ -150,7 +150,7 @@ fn entry(
         time: now,
         authority,
         serial: Some(serial),
-        not_after: (kind == EntryKind::CertificateIssued).then(|| now.saturating_add(365 * 86_400)),
+        not_after: kind.is_issuance().then(|| now.saturating_add(365 * 86_400)),
         reason,
         invalidity_date: None,
         detail: b"{}".to_vec(),
@@ -230,6 +230,8 @@ impl TestLedger {
 
     fn serial(&mut self) -> SerialNumber {
         let mut random = [0x5a; 20];
+        // They fall into all parts.
+        random[..2].copy_from_slice(&(self.next as u16).wrapping_mul(0x9e37).to_be_bytes());
         random[12..].copy_from_slice(&self.next.to_be_bytes());
         self.next += 1;
         SerialNumber::from_random(random)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ca_domain::{Detail, SerialNumber};
 use ca_index::{CertificateRecord, Index};
-use ca_ledger::{EntryKind, LedgerReader};
+use ca_ledger::LedgerReader;
 
 use super::Run;
 use crate::error::{AuthorityError, Result};

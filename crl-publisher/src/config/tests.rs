@@ -32,7 +32,8 @@ fn parse(text: &str) -> Result<Config, ServiceError> {
 fn a_full_file() {
     let config = parse(FULL).unwrap();
     assert!(config.directory.ends_with("published") && config.directory.is_absolute());
-    let Work::Sign { passphrase, schedule, .. } = &config.authorities[0].work else { panic!() };
+    let Work::Sign { passphrase, lists, .. } = &config.authorities[0].work else { panic!() };
+    let schedule = &lists[0].schedule;
     assert_eq!(*passphrase, PassphraseSource::File("/a/passphrase".into()));
     assert_eq!(schedule.validity, Span::days(7));
     assert_eq!(schedule.after_revocation, Some(Span::seconds(5)));
@@ -58,7 +59,8 @@ fn a_ledger_elsewhere() {
 #[test]
 fn the_right_to_wait_for_the_schedule() {
     let config = parse(&FULL.replace("after_revocation: 5s", "after_revocation: off")).unwrap();
-    let Work::Sign { schedule, .. } = &config.authorities[0].work else { panic!() };
+    let Work::Sign { lists, .. } = &config.authorities[0].work else { panic!() };
+    let schedule = &lists[0].schedule;
     assert_eq!(schedule.after_revocation, None);
 }
 

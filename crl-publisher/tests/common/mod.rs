@@ -1,15 +1,18 @@
 //! A publisher with an authority, its key and a ledger.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "helpers of tests, each uses a part")]
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ca_domain::{ReasonCode, SerialNumber, Timestamp};
 use ca_files::{Mode, write_atomic};
+use ca_ledger::EntryKind;
 use ca_service::fixture::{TestAuthority, TestLedger};
 use ca_service::{Clock, ManualClock};
 use ca_status::RevokedEntry;
-use ca_status::crl::{CrlNumber, CrlParams, CrlView, write_crl};
+use ca_status::crl::{CrlFrame, CrlNumber, CrlParams, CrlReader, CrlView, write_crl};
 use crl_publisher::Daemon;
 use crl_publisher::config::Config;
 
@@ -98,6 +101,14 @@ impl Bench {
         self.ledger.issue(self.ca.id(), now)
     }
 
+    /// Records the certificate of an authority below this one.
+    pub fn issue_authority(&mut self) -> SerialNumber {
+        let serial = SerialNumber::from_random([0xa5; 20]);
+        let now = self.now();
+        self.ledger.append(EntryKind::CaCertificateIssued, self.ca.id(), serial, None, now);
+        serial
+    }
+
     pub fn revoke(&mut self, serial: SerialNumber) {
         let now = self.now();
         self.ledger.revoke(self.ca.id(), serial, ReasonCode::KeyCompromise, now);
@@ -126,9 +137,9 @@ impl Bench {
             invalidity_date: None,
             not_after: now.saturating_add(DAY),
         };
-        let mut der = Vec::new();
+        let mut der = std::io::Cursor::new(Vec::new());
         write_crl(&params, std::iter::once(entry), &ca.key, &mut der).unwrap();
-        der
+        der.into_inner()
     }
 
     pub fn alarms(&self, daemon: &Daemon) -> Vec<String> {
@@ -144,4 +155,20 @@ pub fn told(der: &[u8], ca: &TestAuthority) -> Told {
         next_update: view.next_update(),
         serials: view.entries().map(|entry| entry.unwrap().serial).collect(),
     }
+}
+
+/// A verified CRL of the issuing authority, and the reasons on it.
+pub struct Listed {
+    pub frame: CrlFrame,
+    pub entries: BTreeMap<SerialNumber, ReasonCode>,
+}
+
+/// The verified CRL of this name.
+pub fn listed(bench: &Bench, name: &str) -> Listed {
+    let file = File::open(bench.published(&format!("crl/{name}.crl"))).unwrap();
+    let mut reader = CrlReader::open(file).unwrap();
+    reader.accept(&bench.ca.authority.certificate).unwrap();
+    let entries =
+        reader.entries().unwrap().map(|entry| entry.map(|e| (e.serial, e.reason)).unwrap()).collect();
+    Listed { frame: reader.frame().clone(), entries }
 }

@@ -1,0 +1,28 @@
+//! What a signer remembers of one file.
+
+use ca_domain::Timestamp;
+use ca_service::watch::Fingerprint;
+
+use crate::published::Published;
+use crate::schedule::Schedule;
+
+/// A full CRL or a delta CRL, as it was published last.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) name: String,
+    pub(super) schedule: Schedule,
+    pub(super) last: Option<Published>,
+    /// The file that was looked at last; nothing before the first look.
+    pub(super) file: Option<Option<Fingerprint>>,
+}
+
+impl Kept {
+    pub(super) const fn new(name: String, schedule: Schedule) -> Self {
+        Self { name, schedule, last: None, file: None }
+    }
+
+    /// When the next one is due, if the first change that it does not show was seen then.
+    pub(super) fn due(&self, changed: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        self.schedule.due(self.last.as_ref().map(|last| last.window), changed, now)
+    }
+}
