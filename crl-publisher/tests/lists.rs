@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use ca_domain::{ReasonCode, SerialNumber, Shard};
+use ca_domain::{ReasonCode, Shard};
 use ca_ledger::EntryKind;
 use common::{Bench, HOUR, listed};
 

@@ -12,10 +12,10 @@
 //! write it can read the signer's key, too.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use ca_files::{FileError, Mode, StagedFile};
+use ca_files::{FileError, Mode, Output, StagedFile};
 use ca_service::{Alarms, LedgerFollower};
 use ca_status::StatusTable;
 use ca_status::ocsp::Responder;
@@ -96,7 +96,7 @@ impl StateFile {
 }
 
 fn write(path: &Path, position: &[u8], table: &StatusTable) -> Result<(), FileError> {
-    let fill = |out: &mut dyn Write| {
+    let fill = |out: &mut dyn Output| {
         out.write_all(MAGIC)?;
         let length = u32::try_from(position.len()).map_err(io::Error::other)?;
         out.write_all(&length.to_be_bytes())?;

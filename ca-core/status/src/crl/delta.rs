@@ -119,7 +119,11 @@ impl ChangesSince {
             not_after: Timestamp::MAX,
         };
         let entry = |(serial, was_listed): (SerialNumber, bool)| {
-            table.entry(authority, scope, &serial).or_else(|| was_listed.then(|| removed(serial)))
+            // The base may have dropped an expired certificate, and nobody asks for one.
+            let is_current =
+                || table.status(authority, &serial).is_some_and(|status| status.not_after >= this_update);
+            let taken_off = || (was_listed && is_current()).then(|| removed(serial));
+            table.entry(authority, scope, &serial).or_else(taken_off)
         };
         first.into_iter().filter_map(entry).collect()
     }

@@ -229,6 +229,10 @@ fn a_hold_that_comes_and_goes() {
     ]);
     run_history(&[issue, Act::Base, Act::Hold(0), Act::Release(0), Act::Hold(0), Act::Revoke(0, 1)]);
     run_history(&[issue, Act::Hold(0), Act::Base, Act::Revoke(0, 1), Act::Base, Act::Restart]);
+    // It expires on hold, leaves the list, and is released.
+    let short = Act::Issue(1, false);
+    let hour = Act::Issue(100, true);
+    run_history(&[short, Act::Hold(0), Act::Base, hour, hour, Act::Base, Act::Base, Act::Release(0)]);
 }
 
 #[test]
