@@ -12,6 +12,7 @@ mod notify;
 mod ocsp;
 mod person;
 mod presign;
+mod publish;
 mod request;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub(crate) use notify::NotifyArgs;
 pub(crate) use ocsp::{OcspCommand, StapleArgs};
 pub(crate) use person::{LeaveArgs, NewKeyArgs, PersonCommand, RenameArgs, RenewArgs, RunArgs};
 pub(crate) use presign::PresignArgs;
+pub(crate) use publish::{PublishCommand, PublishLdapArgs};
 pub(crate) use request::{ApproveArgs, RequestCommand, SubmitArgs};
 
 const AFTER_HELP: &str = "\
@@ -157,6 +159,9 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Mail people and administrators about what expires soon; run by a timer.
     #[command(after_help = notify::EXAMPLES)]
     Notify(NotifyArgs),
+    /// Publish certificates where the senders of mail look for them; run by a timer.
+    #[command(subcommand)]
+    Publish(PublishCommand),
     /// Verify, show and prove what the ledger holds.
     #[command(subcommand)]
     Ledger(LedgerCommand),

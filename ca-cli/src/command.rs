@@ -16,6 +16,7 @@ mod ocsp;
 mod pair;
 mod person;
 mod presign;
+mod publish;
 mod renew;
 mod request;
 mod revoke;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<()> {
         Command::Ocsp(command) => ocsp::run(command, context),
         Command::OcspSigner(command) => crl::ocsp_signer(command, context),
         Command::Person(command) => person::run(command, context),
+        Command::Publish(command) => publish::run(command, context),
         Command::Release(args) => revoke::release(&args, context),
         Command::Renew(args) => renew::run(&args, context),
         Command::Request(command) => request::run(command, context),

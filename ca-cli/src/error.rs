@@ -90,6 +90,7 @@ from_room!(
     ca_core::domain::mailbox::MailboxError,
     ca_core::escrow::EscrowError,
     ca_core::files::FileError,
+    ca_core::ldap::LdapError,
     ca_core::ledger::LedgerError,
     ca_core::signing::SigningError,
 );

@@ -12,6 +12,7 @@ use ca_domain::{ReasonCode, SerialNumber, SerialNumberError, TransitionError};
 use ca_escrow::EscrowError;
 use ca_files::FileError;
 use ca_index::IndexError;
+use ca_ldap::LdapError;
 use ca_ledger::LedgerError;
 use ca_signing::SigningError;
 
@@ -105,6 +106,9 @@ pub enum AuthorityError {
     /// A key that somebody else uses, or that was compromised.
     #[error("this key must not be certified: {0}; make a new key")]
     KeyReuse(String),
+    /// A directory failed, or a text that is no LDIF.
+    #[error(transparent)]
+    Ldap(#[from] LdapError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -238,6 +242,7 @@ impl AuthorityError {
             | Self::Csr(_)
             | Self::Domain(_)
             | Self::Input(_)
+            | Self::Ldap(LdapError::Ldif { .. })
             | Self::Lines { .. }
             | Self::Mailbox(_)
             | Self::Serial(_)
@@ -247,6 +252,7 @@ impl AuthorityError {
             | Self::Der { .. }
             | Self::File(_)
             | Self::Index(_)
+            | Self::Ldap(_)
             | Self::Ledger(_)
             | Self::Mail(_)
             | Self::Damaged(_)

@@ -6,6 +6,7 @@
 //! | [`domain`] | pure rules: names, keys, templates, lint, revocation states |
 //! | [`signing`] | keys that sign, key files, PKCS#12 |
 //! | [`ledger`] | the append-only truth: entries, tiles, checkpoints |
+//! | [`ldap`] | directories |
 //! | [`index`] | what can be asked of the ledger, rebuildable |
 //! | [`status`] | status table, CRLs, OCSP messages |
 //! | this crate | create, issue, revoke, hold, release, export |
@@ -15,6 +16,7 @@
 pub use ca_domain as domain;
 pub use ca_files as files;
 pub use ca_index as index;
+pub use ca_ldap as ldap;
 pub use ca_ledger as ledger;
 pub use ca_signing as signing;
 pub use ca_status as status;
@@ -44,6 +46,7 @@ pub mod pair;
 pub mod people;
 pub mod person;
 pub mod presign;
+pub mod publish;
 mod recovery;
 pub mod renew;
 pub mod request;

@@ -65,7 +65,7 @@ impl Connection {
             Login::Simple { dn, password_file } => (dn.to_owned(), Some(password(password_file)?)),
         };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-            LdapError::Connection { server: config.url.clone(), action: "reach", why: error.to_string() }
+            LdapError::Connection { server: config.url.clone(), action: "connect", why: error.to_string() }
         })?;
         let opened = run(&runtime, config, "connect", async move {
             let (connection, ldap) = LdapConnAsync::from_url_with_settings(settings, &url).await?;
@@ -89,7 +89,7 @@ impl Connection {
                 None => ldap.sasl_external_bind().await,
             }
         })?;
-        let dn = if dn.is_empty() { "with our certificate" } else { &dn };
+        let dn = if dn.is_empty() { "by our certificate" } else { &dn };
         connection.accepted("log in", dn, result)?;
         Ok(connection)
     }
@@ -211,8 +211,8 @@ impl Connection {
         }
         let mods = changes.iter().flat_map(mods).collect();
         let (mut ldap, name) = (self.ldap.clone(), dn.to_owned());
-        let result = self.run("change", async move { ldap.modify(&name, mods).await })?;
-        self.accepted("change", dn, result)
+        let result = self.run("change an entry", async move { ldap.modify(&name, mods).await })?;
+        self.accepted("change an entry", dn, result)
     }
 
     /// Adds an entry.
@@ -225,8 +225,8 @@ impl Connection {
             .map(|(name, values)| (name.as_bytes().to_vec(), values.iter().cloned().collect()))
             .collect();
         let (mut ldap, name) = (self.ldap.clone(), dn.to_owned());
-        let result = self.run("add", async move { ldap.add(&name, attributes).await })?;
-        self.accepted("add", dn, result)
+        let result = self.run("add an entry", async move { ldap.add(&name, attributes).await })?;
+        self.accepted("add an entry", dn, result)
     }
 
     /// Says good-bye. Dropping the connection closes it as well.

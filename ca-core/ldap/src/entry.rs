@@ -31,6 +31,17 @@ impl Entry {
         self.values(attribute).into_iter().filter_map(|value| std::str::from_utf8(value).ok()).collect()
     }
 
+    pub(crate) fn new(dn: String) -> Self {
+        Self { dn, attributes: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, name: &str, value: Vec<u8>) {
+        match self.attributes.iter_mut().find(|(known, _)| known == name) {
+            Some((_, values)) => values.push(value),
+            None => self.attributes.push((name.to_owned(), vec![value])),
+        }
+    }
+
     /// Reads a SearchResultEntry (RFC 4511, section 4.5.2); none if it is malformed.
     pub(crate) fn read(tag: StructureTag) -> Option<Self> {
         let mut parts = constructed(tag)?.into_iter();

@@ -21,7 +21,7 @@ pub enum LdapError {
     #[error("the directory's settings are wrong: {0}")]
     Config(String),
     /// No connection, or it ended.
-    #[error("cannot {action} {server}: {why}; is it running, and is its certificate one that ours trust?")]
+    #[error("{server}: cannot {action}: {why}; is the server running, and is its certificate from ca_root?")]
     Connection {
         /// The server's URL.
         server: String,
@@ -33,6 +33,14 @@ pub enum LdapError {
     /// A file failed, or others could read or change it.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A text that is no LDIF.
+    #[error("line {line} of the LDIF cannot be read: {what}; nothing was changed")]
+    Ldif {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The server's answer makes no sense.
     #[error("{server} answered with {what}; is it a directory?")]
     Protocol {
@@ -42,7 +50,7 @@ pub enum LdapError {
         what: String,
     },
     /// The server refused.
-    #[error("{server} refused to {action} {dn}: {}{}", code_in_words(*code), said(text))]
+    #[error("{server} refused to {action} ({dn}): {}{}", code_in_words(*code), said(text))]
     Refused {
         /// The server's URL.
         server: String,
@@ -57,7 +65,7 @@ pub enum LdapError {
     },
     /// No answer in time.
     #[error(
-        "{server} did not answer within {} s when asked to {action}; it is overloaded or unreachable",
+        "{server}: cannot {action}: no answer within {} s; the server is overloaded or unreachable",
         after.as_secs()
     )]
     Timeout {

@@ -14,6 +14,7 @@ mod dialect;
 mod entry;
 mod error;
 mod filter;
+mod ldif;
 mod tls;
 
 pub use config::{DirectoryConfig, Sasl};
@@ -22,3 +23,4 @@ pub use dialect::{Attribute, Dialect};
 pub use entry::Entry;
 pub use error::{LdapError, code_in_words};
 pub use filter::{Filter, escape_dn_value};
+pub use ldif::{entries_of_ldif, ldif_of_changes};
