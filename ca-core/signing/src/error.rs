@@ -81,6 +81,15 @@ pub enum SigningError {
         /// What was found.
         what: String,
     },
+    /// A PKCS#12 file of a kind that is not read, or with absurd costs.
+    #[error(
+        "the PKCS#12 file is of a kind that is not read ({what}); write it again with \
+         `openssl pkcs12 -export -keypbe AES-256-CBC -certpbe AES-256-CBC`"
+    )]
+    UnsupportedPkcs12 {
+        /// What was found.
+        what: String,
+    },
     /// The cryptographic library refused to sign.
     #[error("{backend} refused to sign")]
     SignFailed {

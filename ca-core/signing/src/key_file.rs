@@ -96,7 +96,7 @@ fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Si
 }
 
 /// A crafted file must not take the machine's memory or the day.
-fn check_cost(parameters: &Parameters<'_>) -> Result<(), &'static str> {
+pub(crate) fn check_cost(parameters: &Parameters<'_>) -> Result<(), &'static str> {
     match &parameters.kdf {
         Kdf::Scrypt(scrypt) => {
             let (n, r) = (scrypt.cost_parameter, u64::from(scrypt.block_size));

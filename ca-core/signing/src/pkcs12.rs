@@ -4,6 +4,7 @@
 //! chain; then the encrypted key. Key and leaf have the same friendlyName and
 //! localKeyID. RC2 is never written.
 
+mod open;
 mod seal;
 mod trust;
 
@@ -23,6 +24,7 @@ use x509_cert::Certificate;
 use x509_cert::attr::{Attribute, Attributes};
 use zeroize::Zeroizing;
 
+pub use open::{OpenedIdentity, open};
 pub use trust::{TrustAnchor, trust_store};
 
 use crate::{Passphrase, SigningError, SigningKey, SoftwareKey};

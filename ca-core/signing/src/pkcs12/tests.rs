@@ -184,3 +184,63 @@ fn two_keys_share_one_file() {
         assert!(export_many(profile, Rounds::Few, &[], &issuers, &secret()).is_err());
     }
 }
+
+#[test]
+fn what_was_written_is_read() {
+    for profile in PROFILES {
+        let keys = [testing::key(KeyAlgorithm::P256), testing::key(KeyAlgorithm::P384)];
+        let chains = keys.map(chain);
+        let identities = [0, 1].map(|at| Identity {
+            key: keys[at],
+            certificate: &chains[at].leaf,
+            friendly_name: NAME,
+        });
+        let file = export_many(profile, Rounds::Few, &identities, &chains[0].issuers, &secret()).unwrap();
+        let opened = open(&file, &secret()).unwrap();
+        assert_eq!(opened.len(), 2);
+        for (at, identity) in opened.iter().enumerate() {
+            assert_eq!(identity.key.public_key_der(), keys[at].public_key_der());
+            assert_eq!(identity.certificate, chains[at].leaf);
+        }
+        let wrong = open(&file, &Passphrase::from_string("wrong".into())).unwrap_err();
+        assert!(matches!(wrong, SigningError::WrongPassphrase), "{wrong}");
+        // No change of one octet passes, and none makes it panic.
+        for at in (0..file.len()).step_by(7) {
+            let mut changed = file.to_vec();
+            changed[at] ^= 1;
+            assert!(open(&changed, &secret()).is_err() || at < 40 || at > file.len() - 60, "{at}");
+        }
+        for length in (0..file.len()).step_by(31) {
+            assert!(open(&file[..length], &secret()).is_err());
+        }
+    }
+}
+
+#[test]
+fn what_openssl_writes_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let key = testing::key(KeyAlgorithm::P256);
+    let Chain { leaf, .. } = chain(key);
+    std::fs::write(path("key.pem"), key.to_plain_pem().unwrap().as_bytes()).unwrap();
+    std::fs::write(path("cert.der"), &leaf).unwrap();
+    openssl(&["x509", "-inform", "DER", "-in", &path("cert.der"), "-out", &path("cert.pem")]);
+    let (key_file, certificate, out) = (path("key.pem"), path("cert.pem"), path("out.p12"));
+    let pass = format!("pass:{SECRET}");
+    let write = |more: &[&str]| {
+        let first = ["pkcs12", "-export", "-inkey", &key_file, "-in", &certificate];
+        let last = ["-passout", &pass, "-out", &out];
+        openssl(&[&first[..], more, &last].concat());
+        std::fs::read(&out).unwrap()
+    };
+    let compat = ["-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1"];
+    for more in [&[][..], &compat, &["-certpbe", "NONE"]] {
+        let opened = open(&write(more), &secret()).unwrap();
+        assert_eq!(opened.len(), 1, "{more:?}");
+        assert_eq!(opened[0].certificate, leaf);
+    }
+    let refused = |more: &[&str]| open(&write(more), &secret()).unwrap_err().to_string();
+    assert!(refused(&["-legacy", "-certpbe", "PBE-SHA1-RC2-40"]).contains("algorithm 1.2.840"));
+    assert!(refused(&["-nomac"]).contains("no MAC"));
+    assert!(refused(&["-iter", "1000001", "-macalg", "sha1"]).contains("out of range"));
+}
