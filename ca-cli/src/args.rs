@@ -32,7 +32,9 @@ pub(crate) use escrow::{
     AgentCommand, CompleteArgs, ContributeArgs, EscrowCommand, HistoryCommand, HistoryExportArgs,
     KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
 };
-pub(crate) use export::{BundleArgs, BundleFormat, ExportCommand, SstArgs, TrustArgs};
+pub(crate) use export::{
+    BundleArgs, BundleFormat, ExportCommand, KeySourceArgs, MobileconfigArgs, SstArgs, TrustArgs,
+};
 pub(crate) use ledger::{IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
 pub(crate) use maintain::MaintainArgs;
 pub(crate) use notify::NotifyArgs;

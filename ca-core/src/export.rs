@@ -1,7 +1,9 @@
 //! Certificates in the forms that other programs read.
 
+pub mod apple;
 pub mod bundle;
 mod debian;
+pub mod keys;
 mod mozilla;
 mod powershell;
 pub mod sst;

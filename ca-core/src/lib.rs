@@ -26,6 +26,7 @@ pub mod batch;
 mod certify;
 pub mod check_certificate;
 pub mod check_urls;
+mod cms_signature;
 pub mod config;
 pub mod create_authority;
 pub mod crl_file;

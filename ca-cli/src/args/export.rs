@@ -26,6 +26,88 @@ Example:
 
 The script lies beside it, exchange.ps1. See docs/exchange-online.md.")]
     Sst(SstArgs),
+    /// Export a profile for Apple's devices: authorities, a person's keys, a mail account.
+    #[command(after_help = "\
+Examples:
+  ca export mobileconfig --email alice@example.test --p12 alice.p12 --out alice.mobileconfig
+  ca export mobileconfig --email alice@example.test --p12 alice.p12 --p12 alice-history.p12 \\
+     --imap mail.example.test --smtp mail.example.test --sign-p12 it.p12 --out alice.mobileconfig
+  ca export mobileconfig --email alice@example.test --p12 alice.p12 --exchange outlook.office365.com --oauth \\
+     --out alice.mobileconfig
+
+All keys of the files must open with the same password; the device asks for it. See docs/apple.md.")]
+    Mobileconfig(Box<MobileconfigArgs>),
+}
+
+/// The private keys of a person, as they were delivered.
+#[derive(Args, Debug)]
+pub(crate) struct KeySourceArgs {
+    /// A PKCS#12 file with keys of the person, mode 0600; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) p12: Vec<PathBuf>,
+    /// A file with the password of the PKCS#12 files on its first line, mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with = "p12_password_fd")]
+    pub(crate) p12_password_file: Option<PathBuf>,
+    /// An open descriptor to read the password of the PKCS#12 files from.
+    #[arg(long, value_name = "N")]
+    pub(crate) p12_password_fd: Option<u32>,
+    /// Export although archived encryption keys of the person are in none of the files.
+    #[arg(long)]
+    pub(crate) partial: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MobileconfigArgs {
+    /// Whose profile.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: String,
+    #[command(flatten)]
+    pub(crate) keys: KeySourceArgs,
+    /// The profile, mode 0600.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Put the password of the keys into the profile: only where the profile stays secret.
+    #[arg(long)]
+    pub(crate) include_password: bool,
+    /// The IMAP server of a mail account, over TLS [default port: 993].
+    #[arg(long, value_name = "HOST[:PORT]", requires = "smtp", conflicts_with_all = ["exchange", "oauth"])]
+    pub(crate) imap: Option<String>,
+    /// The SMTP server of the mail account, over TLS [default port: 587].
+    #[arg(long, value_name = "HOST[:PORT]", requires = "imap")]
+    pub(crate) smtp: Option<String>,
+    /// The host of an Exchange account.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) exchange: Option<String>,
+    /// Log in to Exchange with the browser's page, as Exchange Online wants it.
+    #[arg(long)]
+    pub(crate) oauth: bool,
+    /// The name to log in with [default: the address].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// The sender's name in the mail account.
+    #[arg(long, value_name = "TEXT", requires = "imap")]
+    pub(crate) full_name: Option<String>,
+    /// Encrypt new mail unless the person says otherwise.
+    #[arg(long)]
+    pub(crate) encrypt_by_default: bool,
+    /// The profile's identifier; one that is on a device is replaced [default: made of the address].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) identifier: Option<String>,
+    /// Who is named as the profile's author.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) organization: Option<String>,
+    /// Sign the profile with the key of this PKCS#12 file, whose certificate this home issued.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_p12: Option<PathBuf>,
+    /// A file with the password of that PKCS#12 file on its first line, mode 0600.
+    #[arg(long, value_name = "FILE", requires = "sign_p12", conflicts_with = "sign_p12_password_fd")]
+    pub(crate) sign_p12_password_file: Option<PathBuf>,
+    /// An open descriptor to read the password of that PKCS#12 file from.
+    #[arg(long, value_name = "N", requires = "sign_p12")]
+    pub(crate) sign_p12_password_fd: Option<u32>,
 }
 
 /// Which authorities.

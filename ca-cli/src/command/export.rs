@@ -1,5 +1,8 @@
 //! `ca export`.
 
+mod apple;
+mod keys;
+
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +22,7 @@ use crate::report::{check_out, deliver, done};
 pub(super) fn run(command: ExportCommand, context: &Context) -> Result<()> {
     match command {
         ExportCommand::Bundle(args) => export_bundle(&args, context),
+        ExportCommand::Mobileconfig(args) => apple::mobileconfig(&args, context),
         ExportCommand::Sst(args) => export_sst(&args, context),
     }
 }

@@ -158,6 +158,7 @@ fn kind_name(kind: EntryKind) -> &'static str {
         EntryKind::EscrowAgentRemoved => "escrowAgentRemoved",
         EntryKind::EscrowThresholdSet => "escrowThresholdSet",
         EntryKind::Held => "held",
+        EntryKind::KeyExported => "keyExported",
         EntryKind::KeyRecovered => "keyRecovered",
         EntryKind::NoticesSent => "noticesSent",
         EntryKind::RequestSubmitted => "requestSubmitted",

@@ -184,6 +184,17 @@ pub enum Detail {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
+    /// A private key was written into a file for devices, encrypted with a password.
+    KeyExported {
+        /// Whose key.
+        person: String,
+        /// For what: `appleProfile`, `intune`.
+        form: String,
+        /// SHA-256 of the file, hexadecimal.
+        sha256: String,
+        /// Who did it.
+        actor: String,
+    },
     /// A private key left the archive.
     KeyRecovered {
         /// The request's identifier, hexadecimal.

@@ -89,7 +89,8 @@ fn change(position: u64, entry: &Entry, detail: &Detail) -> Result<Change, Strin
         | (EntryKind::RequestSubmitted, Detail::RequestSubmitted { .. })
         | (EntryKind::RequestApproved, Detail::RequestApproved { .. })
         | (EntryKind::RequestRejected, Detail::RequestRejected { .. })
-        | (EntryKind::PersonLeft, Detail::PersonLeft { .. }) => Ok(Change::None),
+        | (EntryKind::PersonLeft, Detail::PersonLeft { .. })
+        | (EntryKind::KeyExported, Detail::KeyExported { .. }) => Ok(Change::None),
         (kind, _) => Err(format!("its detail is not one of a {kind:?} entry")),
     }
 }

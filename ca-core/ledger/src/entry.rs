@@ -53,6 +53,9 @@ pub enum EntryKind {
     /// A person left: what is published about them is to be withdrawn. The authority
     /// is the issuer of their latest certificate.
     PersonLeft = 20,
+    /// A private key left in a file for devices: a profile, or an import of another
+    /// management. The serial is of its certificate.
+    KeyExported = 21,
 }
 
 impl EntryKind {
@@ -84,6 +87,7 @@ impl fmt::Display for EntryKind {
             Self::RequestRejected => "request rejected",
             Self::CaCertificateIssued => "CA certificate issued",
             Self::PersonLeft => "person left",
+            Self::KeyExported => "key exported",
         })
     }
 }
@@ -102,7 +106,7 @@ impl fmt::Display for EntryKind {
 ///                         keyRecovered(11), escrowThresholdSet(12),
 ///                         noticesSent(13), requestSubmitted(14),
 ///                         requestApproved(15), requestRejected(16),
-///                         caCertificateIssued(17), personLeft(20) },
+///                         caCertificateIssued(17), personLeft(20), keyExported(21) },
 ///     time            GeneralizedTime,
 ///     authority       OCTET STRING (SIZE (20)),
 ///     serial          [0] IMPLICIT INTEGER OPTIONAL,

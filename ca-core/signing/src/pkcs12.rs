@@ -24,7 +24,7 @@ use x509_cert::Certificate;
 use x509_cert::attr::{Attribute, Attributes};
 use zeroize::Zeroizing;
 
-pub use open::{OpenedIdentity, open};
+pub use open::{OpenedIdentity, load, open};
 pub use trust::{TrustAnchor, trust_store};
 
 use crate::{Passphrase, SigningError, SigningKey, SoftwareKey};

@@ -177,7 +177,8 @@ impl StatusTable {
             | EntryKind::RequestSubmitted
             | EntryKind::RequestApproved
             | EntryKind::RequestRejected
-            | EntryKind::PersonLeft => return Ok(None),
+            | EntryKind::PersonLeft
+            | EntryKind::KeyExported => return Ok(None),
             EntryKind::Revoked => {
                 Transition::Revoke { reason: reason()?, invalidity_date: entry.invalidity_date }
             }

@@ -3,6 +3,8 @@
 //! What OpenSSL, NSS and this suite write is read: DER, PBES2 or
 //! pbeWithSHAAnd3-KeyTripleDES-CBC, with a MAC. RC2 is not.
 
+use std::path::Path;
+
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockDecryptMut, KeyIvInit};
 use cms::content_info::ContentInfo;
@@ -79,6 +81,15 @@ pub fn open(bytes: &[u8], passphrase: &Passphrase) -> Result<Vec<OpenedIdentity>
         }
     }
     keys.into_iter().map(|key| with_certificate(key, &certificates)).collect()
+}
+
+/// As [`open`], of a file that only its owner may read.
+///
+/// # Errors
+/// As [`open`], with the path; others can read or change the file.
+pub fn load(path: &Path, passphrase: &Passphrase) -> Result<Vec<OpenedIdentity>, SigningError> {
+    let bytes = Zeroizing::new(ca_files::read_private(path)?);
+    open(&bytes, passphrase).map_err(|error| error.in_file(path))
 }
 
 fn with_certificate(key: SoftwareKey, all: &[Vec<u8>]) -> Result<OpenedIdentity, SigningError> {

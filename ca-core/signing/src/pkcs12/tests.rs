@@ -190,11 +190,8 @@ fn what_was_written_is_read() {
     for profile in PROFILES {
         let keys = [testing::key(KeyAlgorithm::P256), testing::key(KeyAlgorithm::P384)];
         let chains = keys.map(chain);
-        let identities = [0, 1].map(|at| Identity {
-            key: keys[at],
-            certificate: &chains[at].leaf,
-            friendly_name: NAME,
-        });
+        let identities =
+            [0, 1].map(|at| Identity { key: keys[at], certificate: &chains[at].leaf, friendly_name: NAME });
         let file = export_many(profile, Rounds::Few, &identities, &chains[0].issuers, &secret()).unwrap();
         let opened = open(&file, &secret()).unwrap();
         assert_eq!(opened.len(), 2);
