@@ -11,8 +11,8 @@ use crate::config::AuthorityConfig;
 use crate::pem::to_pem;
 use crate::shelf::PEM_TYPE;
 
-/// RFC 2585, section 4.1.
-const CERTIFICATE_TYPE: &str = "application/pkix-cert";
+/// The media type of DER certificates (RFC 2585, section 4.1).
+pub const CERTIFICATE_TYPE: &str = "application/pkix-cert";
 /// RFC 5280, section 4.2.2.1, RFC 8551, section 3.2.2.
 const CERTS_ONLY_TYPE: &str = "application/pkcs7-mime; smime-type=certs-only";
 

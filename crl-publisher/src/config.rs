@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::lists::{ListPlan, Lists};
 use crate::schedule::Schedule;
+use crate::targets::config::{TargetConfig, TargetFile};
 
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
@@ -31,6 +32,8 @@ struct ConfigFile {
     max_connections: usize,
     max_connections_per_source: Option<usize>,
     authorities: Vec<AuthorityFile>,
+    #[serde(default)]
+    targets: Vec<TargetFile>,
 }
 
 fn default_checkpoint_age() -> Span {
@@ -168,6 +171,10 @@ pub struct Config {
     pub max_connections_per_source: Option<usize>,
     /// The authorities.
     pub authorities: Vec<AuthorityConfig>,
+    /// What is kept from one start to the next; nothing without it.
+    pub state_dir: Option<PathBuf>,
+    /// Where CRLs and certificates are taken.
+    pub targets: Vec<TargetConfig>,
 }
 
 impl Config {
@@ -203,13 +210,19 @@ impl Config {
             }
             authorities.push(authority);
         }
+        let names: Vec<&str> = authorities.iter().map(|authority| authority.name.as_str()).collect();
+        let targets = TargetFile::check_all(file.targets, path, &names).map_err(refuse)?;
+        let state_dir = file.state_dir.map(|dir| config::beside(path, &dir));
+        if state_dir.is_none() && !targets.is_empty() {
+            return Err(refuse("state_dir: targets need one, to know what they have".into()));
+        }
         let ledger = match (file.ledger, file.ledger_vkey) {
             (Some(place), Some(vkey)) => Some(LedgerConfig {
                 place: place.check(path).map_err(refuse)?,
                 vkey,
-                state_dir: file.state_dir.map(|dir| config::beside(path, &dir)),
+                state_dir: state_dir.clone(),
             }),
-            (None, None) if file.state_dir.is_some() => {
+            (None, None) if state_dir.is_some() && targets.is_empty() => {
                 return Err(refuse("state_dir: there is no ledger to keep a position of".into()));
             }
             (None, None) if authorities.iter().all(|a| matches!(a.work, Work::Distribute { .. })) => None,
@@ -225,6 +238,8 @@ impl Config {
             max_connections: file.max_connections,
             max_connections_per_source: file.max_connections_per_source,
             authorities,
+            state_dir,
+            targets,
         })
     }
 }
@@ -237,6 +252,7 @@ impl Config {
         config::keep("listen", &mut self.listen, &old.listen, &mut waiting);
         config::keep("metrics_listen", &mut self.metrics_listen, &old.metrics_listen, &mut waiting);
         config::keep("ledger, ledger_vkey", &mut self.ledger, &old.ledger, &mut waiting);
+        config::keep("state_dir", &mut self.state_dir, &old.state_dir, &mut waiting);
         config::keep("directory", &mut self.directory, &old.directory, &mut waiting);
         config::keep("max_connections", &mut self.max_connections, &old.max_connections, &mut waiting);
         let (new, old) = (&mut self.max_connections_per_source, &old.max_connections_per_source);

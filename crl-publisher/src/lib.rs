@@ -30,6 +30,7 @@ pub mod reload;
 pub mod schedule;
 pub mod shelf;
 pub mod sign;
+pub mod targets;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -54,6 +55,8 @@ use metrics::Meters;
 use reload::{Live, Reloadable};
 use shelf::Shelf;
 use sign::{CrlSigner, Means, Pending};
+use targets::item::Owner;
+use targets::pool::{Common, Depot, Pool};
 
 /// A CRL takes time on a slow line.
 const CONNECTION: Duration = Duration::from_secs(600);
@@ -94,6 +97,7 @@ pub struct Watched {
     alarms: Alarms,
     metrics: Metrics,
     meters: Meters,
+    targets: Common,
 }
 
 /// A publisher that is set up and has read the ledger once.
@@ -108,6 +112,7 @@ pub struct Daemon {
     certificates: Vec<(String, Asset)>,
     follower: Option<LedgerFollower<StatusTable>>,
     tasks: Vec<Task>,
+    targets: Pool,
 }
 
 impl Daemon {
@@ -120,7 +125,7 @@ impl Daemon {
         let alarms = Alarms::new();
         let metrics = Metrics::new("crl-publisher", &alarms, clock.now())?;
         let meters = Meters::new(&metrics)?;
-        Self::open_on(config, clock, Watched { alarms, metrics, meters })
+        Self::open_on(config, clock, Watched { alarms, metrics, meters, targets: Common::default() })
     }
 
     /// The same, with alarms and metrics that are there already.
@@ -147,13 +152,15 @@ impl Daemon {
             }
         };
         let mut follower = config.ledger.as_ref().map(open).transpose()?;
-        let (mut tasks, mut certificates) = (Vec::new(), Vec::new());
+        let (mut tasks, mut certificates, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         for entry in &config.authorities {
             let authority = Authority::load(&entry.certificate)?;
             for (path, asset) in certificates::render(entry, &authority)? {
                 catalogue.put(format!("/{path}"), asset.clone());
                 certificates.push((path, asset));
             }
+            let known = Arc::new(authority.clone());
+            owners.push(Owner { name: entry.name.clone(), authority: known });
             let (name, shelf, clock, alarms) =
                 (entry.name.clone(), shelf.clone(), clock.clone(), alarms.clone());
             tasks.push(match &entry.work {
@@ -176,7 +183,14 @@ impl Daemon {
         if let Some(follower) = &mut follower {
             follower.tick(|_| {});
         }
-        Ok(Self { config, clock, watched, view, catalogue, shelf, certificates, follower, tasks })
+        let targets = match &config.state_dir {
+            Some(state_dir) => {
+                let depot = Depot { directory: &config.directory, state_dir, owners };
+                Pool::open(&config.targets, &depot, &watched.targets, &alarms, &clock)?
+            }
+            None => Pool::default(),
+        };
+        Ok(Self { config, clock, watched, view, catalogue, shelf, certificates, follower, tasks, targets })
     }
 
     /// What is wrong now: nothing, if the configuration and all it names are in order.
@@ -215,6 +229,11 @@ impl Daemon {
         }
     }
 
+    /// Takes to the targets what is due, one after another: for tests.
+    pub fn deliver(&self) {
+        self.targets.tick();
+    }
+
     /// The HTTP interface.
     pub fn router(&self) -> Router {
         let shell = Shell {
@@ -240,6 +259,7 @@ impl Daemon {
         let (config, clock, watched) = (self.config.clone(), self.clock.clone(), self.watched.clone());
         let live = Live::of(&self);
         metrics::observe(&watched.metrics, live.shelf())?;
+        watched.targets.observe(&watched.metrics, clock.clone())?;
         if config.ledger.is_some() {
             watched.metrics.observe_ledger(live.view(), &clock)?;
         }
@@ -259,7 +279,7 @@ impl Daemon {
     fn spawn(self) -> Result<Vec<Worker>, ServiceError> {
         let bells: Vec<Bell> = self.tasks.iter().map(|_| Bell::new()).collect();
         let react = reaction(&self.tasks, self.view.clone(), self.clock.clone(), bells.clone());
-        let mut workers = Vec::new();
+        let mut workers = self.targets.spawn()?;
         if let Some(follower) = self.follower {
             workers.push(follower.spawn(react, |_| {})?);
         }

@@ -75,6 +75,11 @@ impl Slapd {
         self.server = Some(Server::start("slapd", &arguments, &log, &[self.plain, self.tls]));
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("a running slapd").pid()
+    }
+
     /// Ends it.
     pub fn end(&mut self) {
         self.server = None;

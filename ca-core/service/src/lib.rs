@@ -7,10 +7,12 @@
 pub mod alarm;
 pub mod authority;
 pub mod bell;
+pub mod client;
 pub mod clock;
 pub mod conditional;
 pub mod config;
 pub mod daemon;
+pub mod errand;
 #[cfg(feature = "fixtures")]
 pub mod fixture;
 pub mod follow;
@@ -28,6 +30,7 @@ pub use authority::Authority;
 pub use bell::{Bell, Wake};
 pub use clock::{Clock, ManualClock, SaneClock, SystemClock};
 pub use daemon::{Crew, Options, Running, Worker};
+pub use errand::{Errand, Errands};
 pub use follow::{LedgerFollower, LedgerPlace, LedgerSource, LedgerView, Trust};
 pub use metrics::Metrics;
 pub use reload::Reload;

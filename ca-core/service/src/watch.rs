@@ -5,8 +5,9 @@
 //! replaced.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -30,13 +31,29 @@ impl FileWatch {
         let names: BTreeSet<OsString> =
             files.iter().filter_map(|file| file.file_name().map(OsString::from)).collect();
         let directories = files.iter().map(|file| directory_of(file).to_owned()).collect();
+        Self::of(directories, bell, move |name| names.contains(name))
+    }
+
+    /// Watches all files in `directories` whose names have one of these extensions.
+    #[must_use]
+    pub fn extensions(directories: &[PathBuf], extensions: &'static [&'static str], bell: Bell) -> Self {
+        Self::of(directories.iter().cloned().collect(), bell, |name| {
+            Path::new(name).extension().is_some_and(|found| extensions.iter().any(|e| found == *e))
+        })
+    }
+
+    fn of(
+        directories: BTreeSet<PathBuf>,
+        bell: Bell,
+        concerns: impl Fn(&OsStr) -> bool + Send + 'static,
+    ) -> Self {
         let handler = move |event: notify::Result<notify::Event>| {
             // An error means lost events: look. Reading is an event as well, and
             // must not ring, or our own look would wake us again.
             let ring = event.as_ref().map_or(true, |event| {
                 is_change(event.kind)
                     && (event.need_rescan()
-                        || event.paths.iter().any(|p| p.file_name().is_some_and(|n| names.contains(n))))
+                        || event.paths.iter().any(|p| p.file_name().is_some_and(&concerns)))
             });
             if ring {
                 bell.ring();
@@ -102,14 +119,27 @@ impl Fingerprint {
     /// The fingerprint of a file; none if it cannot be seen.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
-        let meta = fs::metadata(path).ok()?;
-        Some(Self {
+        fs::metadata(path).ok().map(|meta| Self::from(&meta))
+    }
+
+    /// The fingerprint of a file that is open.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn of_open(file: &File) -> io::Result<Self> {
+        file.metadata().map(|meta| Self::from(&meta))
+    }
+}
+
+impl From<&Metadata> for Fingerprint {
+    fn from(meta: &Metadata) -> Self {
+        Self {
             device: meta.dev(),
             inode: meta.ino(),
             length: meta.len(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
-        })
+        }
     }
 }
 
@@ -137,6 +167,17 @@ mod tests {
         fs::write(dir.path().join("other"), b"1").unwrap();
         assert_eq!(bell.wait(Duration::from_millis(200)), Wake::TimedOut);
         fs::remove_file(&file).unwrap();
+        assert_eq!(bell.wait(LONG), Wake::Rung);
+    }
+
+    #[test]
+    fn rings_for_new_files_with_its_extensions() {
+        let dir = tempfile::tempdir().unwrap();
+        let bell = Bell::new();
+        let _watch = FileWatch::extensions(&[dir.path().to_owned()], &["crl"], bell.clone());
+        fs::write(dir.path().join("bundle.pem"), b"1").unwrap();
+        assert_eq!(bell.wait(Duration::from_millis(200)), Wake::TimedOut);
+        fs::write(dir.path().join("new.crl"), b"1").unwrap();
         assert_eq!(bell.wait(LONG), Wake::Rung);
     }
 

@@ -59,6 +59,11 @@ impl Bench {
         self.home(name)
     }
 
+    pub fn private(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        write_atomic(&self.home(name), bytes, Mode::Private).unwrap();
+        self.home(name)
+    }
+
     /// A publisher that signs for `issuing`, with these lines more.
     pub fn signer(&self, more: &str) -> Daemon {
         self.open(&format!(

@@ -1,29 +1,23 @@
 //! Reading a ledger from a web server.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ca_ledger::checkpoint::MAX_CHECKPOINT;
 use ca_ledger::layout::{CHECKPOINT, TileId};
 use ca_ledger::{Source, SourceError};
-use rustls::crypto::CryptoProvider;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use super::place::Remote;
 use crate::ServiceError;
+use crate::client::{self, ClientTls};
 use crate::watch::Fingerprint;
 
-/// An idle connection is kept for less than servers commonly do.
-const IDLE: Duration = Duration::from_secs(50);
 /// Servers make entity tags of length and time in whole seconds, and checkpoints are of
 /// one length: a tag says that nothing changed only if it is older than this at the
 /// server (RFC 9110, section 8.8.2.2), and is not believed for longer than this.
 const TAG: Duration = Duration::from_secs(60);
-/// Bytes of the head of an answer.
-const MAX_HEAD: usize = 16 * 1024;
 
 /// The checkpoint and tiles of a ledger over HTTP or HTTPS.
 ///
@@ -153,74 +147,12 @@ fn fingerprints(remote: &Remote) -> Vec<Option<Fingerprint>> {
 }
 
 fn agent(remote: &Remote) -> Result<Agent, ServiceError> {
-    let mut builder = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        .user_agent("chancery")
-        .max_response_header_size(MAX_HEAD)
-        .max_idle_age(IDLE)
-        .timeout_global(Some(remote.timeout.as_duration()));
-    if remote.url.starts_with("https://") {
-        builder = builder.https_only(true).tls_config(tls(remote)?);
-    }
-    Ok(builder.build().new_agent())
-}
-
-fn tls(remote: &Remote) -> Result<TlsConfig, ServiceError> {
-    let roots = match &remote.ca_file {
-        Some(path) => certificates(path)?,
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            for error in &found.errors {
-                tracing::warn!(%error, "a certificate of the system's could not be read");
-            }
-            found.certs.iter().map(|root| Certificate::from_der(root).to_owned()).collect()
-        }
+    let identity = ClientTls {
+        ca_file: remote.ca_file.clone(),
+        client_certificate: remote.client_certificate.clone(),
+        client_key: remote.client_key.clone(),
     };
-    let client = match (&remote.client_certificate, &remote.client_key) {
-        (Some(certificate), Some(key)) => {
-            Some(ClientCert::new_with_certs(&certificates(certificate)?, private_key(key)?))
-        }
-        _ => None,
-    };
-    let builder = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots)).client_cert(client);
-    Ok(builder.unversioned_rustls_crypto_provider(provider()).build())
-}
-
-#[cfg(feature = "aws-lc")]
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-#[cfg(not(feature = "aws-lc"))]
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ServiceError> {
-    ca_files::check_trusted(path)?;
-    let refuse = |what: String| ServiceError::Certificate { path: path.to_owned(), what };
-    let text = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
-    let mut found = Vec::new();
-    for item in parse_pem(&text) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| refuse(error.to_string()))? {
-            found.push(certificate);
-        }
-    }
-    if found.is_empty() {
-        return Err(refuse("there is no certificate in PEM".to_owned()));
-    }
-    Ok(found)
-}
-
-fn private_key(path: &Path) -> Result<PrivateKey<'static>, ServiceError> {
-    let text = zeroize::Zeroizing::new(ca_files::read_private(path)?);
-    PrivateKey::from_pem(&text).map_err(|_| ServiceError::Key {
-        path: path.to_owned(),
-        what: "it is no unencrypted key in PEM".to_owned(),
-    })
+    client::agent(&remote.url, &identity, remote.timeout)
 }
 
 #[cfg(test)]
