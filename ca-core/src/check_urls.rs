@@ -3,20 +3,22 @@
 
 mod fetch;
 mod judge;
+mod judge_crl;
 
 use std::path::Path;
 use std::time::Duration;
 
-use ca_domain::Timestamp;
+use ca_domain::{AuthorityUrls, Timestamp};
 use ca_status::crl::point_urls;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
-    ID_AD_CA_ISSUERS, ID_AD_OCSP, ID_CE_CRL_DISTRIBUTION_POINTS, ID_PE_AUTHORITY_INFO_ACCESS,
+    ID_AD_CA_ISSUERS, ID_AD_OCSP, ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_FRESHEST_CRL,
+    ID_PE_AUTHORITY_INFO_ACCESS,
 };
 use der::Decode;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, CrlDistributionPoints};
+use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, CrlDistributionPoints, FreshestCrl};
 
 use crate::authority::Authority;
 use crate::check_certificate::{MAX_PATH, is_root, issuers};
@@ -32,6 +34,8 @@ pub enum UrlKind {
     Issuer,
     /// A CRL (cRLDistributionPoints).
     Crl,
+    /// A delta CRL (freshestCRL).
+    DeltaCrl,
     /// An OCSP responder.
     Ocsp,
 }
@@ -43,6 +47,7 @@ impl UrlKind {
         match self {
             Self::Issuer => "issuer",
             Self::Crl => "crl",
+            Self::DeltaCrl => "delta-crl",
             Self::Ocsp => "ocsp",
         }
     }
@@ -146,8 +151,8 @@ pub fn check_authority(home: &Home, name: &str, options: &UrlOptions) -> Result<
     for url in &urls.ca_issuers {
         found.push(judge.itself(&subject, url, authority.der()));
     }
-    for url in &urls.crl {
-        found.push(judge.crl(&subject, url, None));
+    for url in all_crls(&urls) {
+        found.extend(judge.crl(&subject, &url, None));
     }
     let chain = authority.chain().iter().map(|der| Certificate::from_der(der));
     let pool = chain
@@ -172,18 +177,24 @@ fn check_chain(first: &Certificate, pool: &[Certificate], options: &UrlOptions) 
             issuer = issuer.or(fetched);
         }
         let crls = crl_urls(&certificate).into_iter().map(|url| (UrlKind::Crl, url));
+        let crls = crls.chain(freshest_urls(&certificate).into_iter().map(|url| (UrlKind::DeltaCrl, url)));
         let ocsp = access_urls(&certificate, ID_AD_OCSP).into_iter().map(|url| (UrlKind::Ocsp, url));
         for (kind, url) in crls.chain(ocsp) {
-            found.push(match (&issuer, kind) {
-                (None, _) => UrlCheck {
+            found.extend(match (&issuer, kind) {
+                (None, _) => vec![UrlCheck {
                     certificate: subject.clone(),
                     kind,
                     url,
                     verdict: Verdict::Unchecked,
                     detail: "the issuer's certificate is not known; give --chain".into(),
                     until: None,
-                },
-                (Some(issuer), UrlKind::Ocsp) => Judge { options, issuer }.ocsp(&subject, &url, &certificate),
+                }],
+                (Some(issuer), UrlKind::DeltaCrl) => {
+                    vec![Judge { options, issuer }.freshest(&subject, &url, &certificate)]
+                }
+                (Some(issuer), UrlKind::Ocsp) => {
+                    vec![Judge { options, issuer }.ocsp(&subject, &url, &certificate)]
+                }
                 (Some(issuer), _) => Judge { options, issuer }.crl(&subject, &url, Some(&certificate)),
             });
         }
@@ -210,6 +221,29 @@ fn access_urls(certificate: &Certificate, method: ObjectIdentifier) -> Vec<Strin
             _ => None,
         })
         .collect()
+}
+
+/// The URLs of all CRLs that certificates of this issuer may name.
+fn all_crls(urls: &AuthorityUrls) -> Vec<String> {
+    let mut all = Vec::new();
+    for url in &urls.crl {
+        let kinds = ["users", "authorities"].map(|kind| url.replace("{kind}", kind));
+        for url in kinds.iter().take(if url.contains("{kind}") { 2 } else { 1 }) {
+            match urls.shards {
+                None => all.push(url.clone()),
+                Some(count) => all.extend((0..count).map(|shard| {
+                    url.replace("{shard}", &shard.to_string()).replace("{shards}", &count.to_string())
+                })),
+            }
+        }
+    }
+    all
+}
+
+fn freshest_urls(certificate: &Certificate) -> Vec<String> {
+    let points: Option<FreshestCrl> = extension(certificate, ID_CE_FRESHEST_CRL);
+    let points = points.into_iter().flat_map(|points| points.0);
+    points.flat_map(|point| point_urls(point.distribution_point.as_ref())).collect()
 }
 
 fn crl_urls(certificate: &Certificate) -> Vec<String> {

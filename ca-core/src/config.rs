@@ -5,6 +5,7 @@ pub mod maintain;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ca_domain::Shard;
 use ca_domain::profile::AuthorityUrls;
 use ca_domain::template::MailboxDomains;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,13 @@ pub struct UrlPatterns {
     /// The CRL of an authority (cRLDistributionPoints).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<String>,
+    /// Into how many parts the certificates of an authority fall, each with a CRL of
+    /// its own; `{shard}` and `{shards}` then stand in `crl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl_shards: Option<u16>,
+    /// The delta CRL of an authority (freshestCRL), for templates that have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta_crl: Option<String>,
     /// The certificate of an authority, DER (caIssuers of authorityInfoAccess).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_issuers: Option<String>,
@@ -127,7 +135,36 @@ impl UrlPatterns {
         let fill = |pattern: &Option<String>| {
             pattern.iter().map(|text| text.replace(PLACEHOLDER, authority)).collect::<Vec<_>>()
         };
-        AuthorityUrls { crl: fill(&self.crl), ca_issuers: fill(&self.ca_issuers), ocsp: fill(&self.ocsp) }
+        AuthorityUrls {
+            crl: fill(&self.crl),
+            delta_crl: fill(&self.delta_crl),
+            shards: self.crl_shards,
+            ca_issuers: fill(&self.ca_issuers),
+            ocsp: fill(&self.ocsp),
+        }
+    }
+
+    /// What does not fit in the URLs of CRLs.
+    fn contradiction(&self) -> Option<String> {
+        if let Some(count) = self.crl_shards
+            && !(2..=Shard::MOST).contains(&count)
+        {
+            return Some(format!("urls.crl_shards: {count} parts; use a number from 2 to {}", Shard::MOST));
+        }
+        for (field, url) in [("crl", &self.crl), ("delta_crl", &self.delta_crl)] {
+            let Some(url) = url else { continue };
+            // Without the number of parts a URL would mean something else after it changed.
+            let named = (url.contains("{shard}"), url.contains("{shards}"));
+            let what = match (self.crl_shards, named) {
+                (Some(_), (true, true)) | (None, (false, false)) => continue,
+                (Some(_), _) => "with crl_shards it needs {shard} and {shards}",
+                (None, _) => "{shard} and {shards} need crl_shards, the number of parts",
+            };
+            return Some(format!(
+                "urls.{field}: {what}, such as http://pki.example.test/crl/{{authority}}-{{shard}}-of-{{shards}}.crl"
+            ));
+        }
+        None
     }
 }
 
@@ -161,10 +198,11 @@ impl HomeConfig {
                 config.version
             )));
         }
-        let urls = [&config.urls.crl, &config.urls.ca_issuers, &config.urls.ocsp];
+        let urls = [&config.urls.crl, &config.urls.delta_crl, &config.urls.ca_issuers, &config.urls.ocsp];
         for url in urls.into_iter().flatten() {
             check_http(url).map_err(|error| bad(error.to_string()))?;
         }
+        config.urls.contradiction().map_or(Ok(()), |what| Err(bad(what)))?;
         config.maintain.check().map_err(bad)?;
         for (name, rules) in &config.authorities {
             crate::authority::check_name(name).map_err(|error| bad(format!("authorities: {error}")))?;
@@ -192,6 +230,8 @@ impl HomeConfig {
         };
         let urls = [
             line("crl", &self.urls.crl, "http://pki.example.test/crl/{authority}.crl"),
+            line("delta_crl", &self.urls.delta_crl, "http://pki.example.test/crl/{authority}-delta.crl"),
+            self.urls.crl_shards.map_or(String::new(), |count| format!("  crl_shards: {count}\n")),
             line("ca_issuers", &self.urls.ca_issuers, "http://pki.example.test/ca/{authority}.crt"),
             line("ocsp", &self.urls.ocsp, "http://ocsp.example.test/"),
         ]
@@ -241,6 +281,12 @@ mod tests {
         for urls in [
             UrlPatterns::default(),
             UrlPatterns { crl: Some("http://a.test/{authority}.crl".into()), ..UrlPatterns::default() },
+            UrlPatterns {
+                crl: Some("http://a.test/{authority}-{shard}-of-{shards}.crl".into()),
+                crl_shards: Some(16),
+                delta_crl: Some("http://a.test/{authority}-{shard}-of-{shards}-delta.crl".into()),
+                ..UrlPatterns::default()
+            },
         ] {
             let config = HomeConfig {
                 version: 1,
@@ -251,6 +297,20 @@ mod tests {
                 authorities: Default::default(),
             };
             assert_eq!(HomeConfig::parse(&config.to_yaml(), Path::new("ca.yaml")).unwrap(), config);
+        }
+        for (urls, what) in [
+            ("{ crl: 'http://a.test/{authority}.crl', crl_shards: 4 }", "urls.crl: with crl_shards"),
+            ("{ crl: 'http://a.test/{shard}.crl', crl_shards: 4 }", "urls.crl: with crl_shards"),
+            (
+                "{ delta_crl: 'http://a.test/{shard}-of-{shards}' }",
+                "urls.delta_crl: {shard} and {shards} need",
+            ),
+            ("{ crl_shards: 1 }", "from 2 to 4096"),
+            ("{ delta_crl: 'https://a.test/x' }", "without TLS"),
+        ] {
+            let text = format!("version: 1\nledger_vkey: x\nurls: {urls}\n");
+            let error = HomeConfig::parse(&text, Path::new("ca.yaml")).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
         }
         let rules = |rules: &str| format!("version: 1\nledger_vkey: x\nauthorities: {rules}\n");
         let parse = |text: &str| HomeConfig::parse(&rules(text), Path::new("ca.yaml"));

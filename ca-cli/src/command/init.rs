@@ -14,6 +14,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<()> {
         crl: args.crl_url.as_deref().map(|url| UrlPatterns::pattern(url, "crl", "crl")).transpose()?,
         ca_issuers: args.aia_url.as_deref().map(|url| UrlPatterns::pattern(url, "ca", "crt")).transpose()?,
         ocsp: args.ocsp_url.as_deref().map(|url| check_http(url).map(str::to_owned)).transpose()?,
+        ..UrlPatterns::default()
     };
     let complete = urls.crl.is_some() && urls.ca_issuers.is_some() && urls.ocsp.is_some();
     let origin = match &args.origin {

@@ -87,6 +87,7 @@ pub fn build(
         subject: &name,
         alternative,
         input: subject,
+        serial,
     };
     let extensions = extensions::build(parts)?;
     let subject_public_key_info = SubjectPublicKeyInfoOwned::from_der(spki_der).map_err(ProfileError::Key)?;

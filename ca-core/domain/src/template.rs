@@ -249,6 +249,12 @@ impl Template {
         *self.file.cdp
     }
 
+    /// Where the URL of the delta CRL comes from.
+    #[must_use]
+    pub fn freshest_crl(&self) -> UrlSource {
+        *self.file.freshest_crl
+    }
+
     /// Where the URL of the issuer's certificate comes from.
     #[must_use]
     pub fn ca_issuers(&self) -> UrlSource {

@@ -1,24 +1,19 @@
 //! Judging what was fetched.
 
-use ca_domain::{SerialNumber, Timestamp};
-use ca_status::crl::{CLOCK_TOLERANCE, CrlView, point_urls};
+use ca_domain::Timestamp;
 use ca_status::ocsp::{StapleSubject, ViewState};
-use const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS;
 use der::Decode;
 use x509_cert::Certificate;
-use x509_cert::ext::pkix::BasicConstraints;
-use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 
 use super::fetch::{Wanted, fetch};
-use super::{UrlCheck, UrlKind, UrlOptions, Verdict, extension};
+use super::{UrlCheck, UrlKind, UrlOptions, Verdict};
 use crate::check_certificate::signed_by;
 
-/// Bytes of a CRL, and of anything else, at most.
-const MAX_CRL: u64 = 256 << 20;
+/// Bytes of what is fetched here at most.
 const MAX_OTHER: u64 = 64 << 10;
 
 /// What is there and until when, or why it is wrong.
-type Found = Result<(String, Timestamp), String>;
+pub(super) type Found = Result<(String, Timestamp), String>;
 
 /// Judges what an issuer has published.
 pub(super) struct Judge<'a> {
@@ -27,41 +22,6 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// A CRL of the issuer that speaks for `certificate`, if one is given.
-    pub(super) fn crl(&self, subject: &str, url: &str, certificate: Option<&Certificate>) -> UrlCheck {
-        let found = |url: &str| {
-            let wanted = Wanted { types: &["application/pkix-crl"], limit: MAX_CRL, post: None };
-            let der = fetch(url, &wanted, self.options.timeout)?;
-            self.judge_crl(&der, url, certificate)
-        };
-        report(subject, UrlKind::Crl, url, self.options, found)
-    }
-
-    fn judge_crl(&self, der: &[u8], url: &str, certificate: Option<&Certificate>) -> Found {
-        let now = self.options.now;
-        not_pem(der)?;
-        let view = CrlView::parse_and_verify(der, self.issuer).map_err(|error| error.to_string())?;
-        let (begin, end) = (view.this_update(), view.next_update());
-        if end <= now {
-            return Err(format!("the CRL expired on {end}"));
-        }
-        if begin > now.saturating_add(CLOCK_TOLERANCE) {
-            return Err(format!("the CRL begins on {begin}, in the future"));
-        }
-        if let Some(scope) = view.scope() {
-            covers(scope, url, certificate)?;
-        }
-        let count = view.count().map_err(|error| error.to_string())?;
-        let mut what = format!("number {}, {count} entries", view.number());
-        let serial = certificate.map(|one| SerialNumber::try_from(&one.tbs_certificate.serial_number));
-        if let Some(Ok(serial)) = serial
-            && let Some(entry) = view.lookup(&serial).map_err(|error| error.to_string())?
-        {
-            what.push_str(&format!(", this certificate is revoked ({})", entry.reason));
-        }
-        Ok((what, end))
-    }
-
     /// An OCSP answer about `certificate`.
     pub(super) fn ocsp(&self, subject: &str, url: &str, certificate: &Certificate) -> UrlCheck {
         let found = |url: &str| {
@@ -130,37 +90,15 @@ fn described(certificate: &Certificate) -> (String, Timestamp) {
     (format!("certificate of {}", tbs.subject), tbs.validity.not_after.into())
 }
 
-fn not_pem(body: &[u8]) -> Result<(), String> {
+pub(super) fn not_pem(body: &[u8]) -> Result<(), String> {
     if body.starts_with(b"-----BEGIN") {
         return Err("it is PEM; it must be DER (RFC 5280, sections 4.2.1.13 and 4.2.2.1)".into());
     }
     Ok(())
 }
 
-/// RFC 5280, section 6.3.3, (b) (2).
-fn covers(
-    scope: &IssuingDistributionPoint,
-    url: &str,
-    certificate: Option<&Certificate>,
-) -> Result<(), String> {
-    let places = point_urls(scope.distribution_point.as_ref());
-    if scope.distribution_point.is_some() && !places.iter().any(|place| place == url) {
-        return Err(format!("the CRL is for {}, another place", places.join(", ")));
-    }
-    let Some(certificate) = certificate else { return Ok(()) };
-    let constraints: Option<BasicConstraints> = extension(certificate, ID_CE_BASIC_CONSTRAINTS);
-    let is_ca = constraints.is_some_and(|constraints| constraints.ca);
-    if scope.only_contains_attribute_certs
-        || scope.only_contains_user_certs && is_ca
-        || scope.only_contains_ca_certs && !is_ca
-    {
-        return Err("the CRL does not cover certificates of this kind".into());
-    }
-    Ok(())
-}
-
 /// Only plain HTTP is fetched.
-fn report(
+pub(super) fn report(
     subject: &str,
     kind: UrlKind,
     url: &str,

@@ -48,6 +48,7 @@ pub(crate) fn urls() -> UrlPatterns {
         crl: Some("http://pki.example.test/crl/{authority}.crl".into()),
         ca_issuers: Some("http://pki.example.test/ca/{authority}.crt".into()),
         ocsp: Some("http://ocsp.example.test/".into()),
+        ..UrlPatterns::default()
     }
 }
 

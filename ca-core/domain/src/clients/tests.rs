@@ -38,6 +38,7 @@ fn issuer(of: &TbsCertificate) -> IssuerContext {
         crl: vec!["http://pki.test/a.crl".into()],
         ca_issuers: vec!["http://pki.test/a.crt".into()],
         ocsp: vec!["http://ocsp.test/".into()],
+        ..AuthorityUrls::default()
     };
     IssuerContext::of_certificate(&signed, urls).unwrap()
 }

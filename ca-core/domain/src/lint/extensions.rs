@@ -3,8 +3,9 @@
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
     ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES,
-    ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_NAME_CONSTRAINTS,
-    ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_PE_AUTHORITY_INFO_ACCESS,
+    ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE, ID_CE_FRESHEST_CRL, ID_CE_KEY_USAGE,
+    ID_CE_NAME_CONSTRAINTS, ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER,
+    ID_PE_AUTHORITY_INFO_ACCESS,
 };
 use const_oid::db::rfc5911::SMIME_CAPABILITIES;
 use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
@@ -13,7 +14,8 @@ use der::{Decode, Encode, Reader};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies,
-    CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
+    CrlDistributionPoints, ExtendedKeyUsage, FreshestCrl, KeyUsage, NameConstraints, SubjectAltName,
+    SubjectKeyIdentifier,
 };
 
 use super::view::{View, always, leaf, user};
@@ -22,7 +24,7 @@ use crate::microsoft::{self, SecurityExtension, TemplateExtension};
 
 /// The extensions of our templates, and whether they are critical; the
 /// SubjectAltName is critical just where there is no subject.
-const KNOWN: [(ObjectIdentifier, &str, Option<bool>); 14] = [
+const KNOWN: [(ObjectIdentifier, &str, Option<bool>); 15] = [
     (microsoft::SECURITY, "the security identifier extension", Some(false)),
     (microsoft::TEMPLATE, "the certificate template extension", Some(false)),
     (ID_CE_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier", Some(false)),
@@ -30,6 +32,7 @@ const KNOWN: [(ObjectIdentifier, &str, Option<bool>); 14] = [
     (ID_CE_CERTIFICATE_POLICIES, "certificatePolicies", Some(false)),
     (ID_CE_CRL_DISTRIBUTION_POINTS, "cRLDistributionPoints", Some(false)),
     (ID_CE_EXT_KEY_USAGE, "extKeyUsage", Some(false)),
+    (ID_CE_FRESHEST_CRL, "freshestCRL", Some(false)),
     (ID_CE_KEY_USAGE, "keyUsage", Some(true)),
     (ID_CE_NAME_CONSTRAINTS, "nameConstraints", Some(true)),
     (ID_CE_SUBJECT_ALT_NAME, "subjectAltName", None),
@@ -84,6 +87,7 @@ fn encoding(view: &View<'_>) -> Vec<String> {
             ID_CE_CERTIFICATE_POLICIES => is_exact::<CertificatePolicies>(value),
             ID_CE_CRL_DISTRIBUTION_POINTS => is_exact::<CrlDistributionPoints>(value),
             ID_CE_EXT_KEY_USAGE => is_exact::<ExtendedKeyUsage>(value),
+            ID_CE_FRESHEST_CRL => is_exact::<FreshestCrl>(value),
             ID_CE_KEY_USAGE => is_exact::<KeyUsage>(value),
             ID_CE_NAME_CONSTRAINTS => is_exact::<NameConstraints>(value),
             ID_CE_SUBJECT_ALT_NAME => is_exact::<SubjectAltName>(value),
@@ -123,6 +127,7 @@ fn empty(view: &View<'_>) -> Vec<String> {
         ID_CE_CERTIFICATE_POLICIES,
         ID_CE_CRL_DISTRIBUTION_POINTS,
         ID_CE_EXT_KEY_USAGE,
+        ID_CE_FRESHEST_CRL,
         ID_CE_NAME_CONSTRAINTS,
         ID_CE_SUBJECT_ALT_NAME,
         ID_PE_AUTHORITY_INFO_ACCESS,

@@ -55,10 +55,16 @@ fn crl_form(view: &View<'_>) -> Vec<String> {
         whole && !names.is_empty() && names.iter().all(is_http_url)
     };
     let points = view.points.as_ref().map(|points| points.0.as_slice()).unwrap_or_default();
-    flag(
+    let mut found = flag(
         !points.iter().all(plain),
         "a CRL distribution point is more or less than http URLs of the issuer's whole CRL",
-    )
+    );
+    let freshest = view.freshest.as_ref().map(|points| points.0.as_slice()).unwrap_or_default();
+    found.extend(flag(
+        !freshest.iter().all(plain),
+        "freshestCRL is more or less than http URLs of the issuer",
+    ));
+    found
 }
 
 fn has_method(view: &View<'_>, method: ObjectIdentifier) -> bool {

@@ -95,6 +95,7 @@ fn tbs_of(name: &str, spki: &[u8], issuer: Option<&Certificate>) -> TbsCertifica
         crl: vec!["http://pki.example.test/crl/issuing.crl".into()],
         ca_issuers: vec!["http://pki.example.test/ca/issuing.crt".into()],
         ocsp: vec!["http://ocsp.example.test/".into()],
+        ..AuthorityUrls::default()
     };
     let issuer = issuer.map(|issuer| IssuerContext::of_certificate(issuer, urls).unwrap());
     let names = names_for(template);

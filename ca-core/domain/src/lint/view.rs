@@ -6,7 +6,8 @@ use der::{Decode, Encode, Tag, Tagged};
 use x509_cert::certificate::TbsCertificate;
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies,
-    CrlDistributionPoints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
+    CrlDistributionPoints, ExtendedKeyUsage, FreshestCrl, KeyUsage, NameConstraints, SubjectAltName,
+    SubjectKeyIdentifier,
 };
 use x509_cert::name::Name;
 
@@ -60,6 +61,7 @@ pub(super) struct View<'a> {
     pub(super) names: Option<SubjectAltName>,
     pub(super) policies: Option<CertificatePolicies>,
     pub(super) points: Option<CrlDistributionPoints>,
+    pub(super) freshest: Option<FreshestCrl>,
     pub(super) access: Option<AuthorityInfoAccessSyntax>,
     pub(super) own_id: Option<SubjectKeyIdentifier>,
     pub(super) issuer_id: Option<AuthorityKeyIdentifier>,
@@ -85,6 +87,7 @@ impl<'a> View<'a> {
             names: extension(tbs),
             policies: extension(tbs),
             points: extension(tbs),
+            freshest: extension(tbs),
             access: extension(tbs),
             own_id: extension(tbs),
             issuer_id: extension(tbs),

@@ -13,8 +13,8 @@ use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints,
-    CertificatePolicies, CrlDistributionPoints, ExtendedKeyUsage, NameConstraints, SubjectAltName,
-    SubjectKeyIdentifier,
+    CertificatePolicies, CrlDistributionPoints, ExtendedKeyUsage, FreshestCrl, NameConstraints,
+    SubjectAltName, SubjectKeyIdentifier,
 };
 use x509_cert::name::Name;
 
@@ -23,7 +23,7 @@ use super::issuer::IssuerContext;
 use super::names::SubjectInput;
 use crate::microsoft::{SecurityExtension, TemplateExtension};
 use crate::template::{ConstraintNames, NameConstraintSection, SmimeCapability, Template, UrlSource};
-use crate::{KeyAlgorithm, KeyIdentifier};
+use crate::{KeyAlgorithm, KeyIdentifier, SerialNumber};
 
 /// What the extensions are made of.
 pub(super) struct Parts<'a> {
@@ -34,11 +34,12 @@ pub(super) struct Parts<'a> {
     pub(super) subject: &'a Name,
     pub(super) alternative: Option<SubjectAltName>,
     pub(super) input: &'a SubjectInput,
+    pub(super) serial: SerialNumber,
 }
 
 /// The extensions in their order.
 pub(super) fn build(parts: Parts<'_>) -> Result<Vec<Extension>, ProfileError> {
-    let Parts { template, issuer, algorithm, key_id, subject, alternative, input } = parts;
+    let Parts { template, issuer, algorithm, key_id, subject, alternative, input, serial } = parts;
     if subject.is_empty() && alternative.is_none() {
         return Err(ProfileError::Nameless(template.name().to_owned()));
     }
@@ -68,7 +69,7 @@ pub(super) fn build(parts: Parts<'_>) -> Result<Vec<Extension>, ProfileError> {
         list.add(true, &name_constraints(section)?)?;
     }
     if let Some(issuer) = issuer {
-        services(&mut list, template, issuer)?;
+        services(&mut list, template, issuer, serial)?;
     }
     let own = OctetString::new(key_id.0).map_err(ProfileError::Encoding)?;
     let of_issuer = match issuer {
@@ -99,7 +100,12 @@ pub(super) fn build(parts: Parts<'_>) -> Result<Vec<Extension>, ProfileError> {
 }
 
 /// CRL distribution point and authority information access, with the issuer's URLs.
-fn services(list: &mut List, template: &Template, issuer: &IssuerContext) -> Result<(), ProfileError> {
+fn services(
+    list: &mut List,
+    template: &Template,
+    issuer: &IssuerContext,
+    serial: SerialNumber,
+) -> Result<(), ProfileError> {
     let need = |source: UrlSource, urls: &[String], what: &'static str| match source {
         UrlSource::None => Ok(Vec::new()),
         UrlSource::Authority if urls.is_empty() => {
@@ -107,14 +113,22 @@ fn services(list: &mut List, template: &Template, issuer: &IssuerContext) -> Res
         }
         UrlSource::Authority => urls.iter().map(|url| uri(url)).collect(),
     };
-    let crl = need(template.cdp(), &issuer.urls.crl, "crl")?;
+    let of_certificate = |urls: &[String]| {
+        let urls_of = issuer.urls.crls_of(urls, &serial, template.kind().is_authority());
+        urls_of.ok_or_else(|| ProfileError::Url(urls.join(", ")))
+    };
+    let point = |names| DistributionPoint {
+        distribution_point: Some(DistributionPointName::FullName(names)),
+        reasons: None,
+        crl_issuer: None,
+    };
+    let crl = need(template.cdp(), &of_certificate(&issuer.urls.crl)?, "crl")?;
     if !crl.is_empty() {
-        let point = DistributionPoint {
-            distribution_point: Some(DistributionPointName::FullName(crl)),
-            reasons: None,
-            crl_issuer: None,
-        };
-        list.add(false, &CrlDistributionPoints(vec![point]))?;
+        list.add(false, &CrlDistributionPoints(vec![point(crl)]))?;
+    }
+    let delta = need(template.freshest_crl(), &of_certificate(&issuer.urls.delta_crl)?, "delta_crl")?;
+    if !delta.is_empty() {
+        list.add(false, &FreshestCrl(vec![point(delta)]))?;
     }
     let describe = |names: Vec<GeneralName>, method: ObjectIdentifier| {
         names.into_iter().map(move |name| AccessDescription { access_method: method, access_location: name })

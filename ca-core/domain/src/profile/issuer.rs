@@ -13,17 +13,44 @@ use x509_cert::name::Name;
 
 use super::error::ProfileError;
 use crate::template::{KeyPurpose, MailboxDomains, Template, TemplateKind};
-use crate::{KeyIdentifier, Timestamp};
+use crate::{KeyIdentifier, SerialNumber, Shard, Timestamp};
 
 /// Where relying parties find what an authority publishes; http URLs in ASCII.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AuthorityUrls {
-    /// Its CRL.
+    /// Its CRL; [`AuthorityUrls::crls_of`] fills in what depends on the certificate.
     pub crl: Vec<String>,
+    /// Its delta CRL, likewise.
+    pub delta_crl: Vec<String>,
+    /// Into how many parts its certificates fall, each with a CRL of its own; none:
+    /// there is one for all.
+    pub shards: Option<u16>,
     /// Its certificate, DER.
     pub ca_issuers: Vec<String>,
     /// Its OCSP responder.
     pub ocsp: Vec<String>,
+}
+
+impl AuthorityUrls {
+    /// The URLs for one certificate: `{shard}` stands for the number of its part,
+    /// `{shards}` for how many there are, `{kind}` for `users` or `authorities`.
+    /// None: a URL speaks of parts, and there are none.
+    #[must_use]
+    pub fn crls_of(&self, urls: &[String], serial: &SerialNumber, is_authority: bool) -> Option<Vec<String>> {
+        let shard = self.shards.and_then(|count| Shard::of(serial, count));
+        let kind = if is_authority { "authorities" } else { "users" };
+        let of_certificate = |url: &String| {
+            let url = url.replace("{kind}", kind);
+            match shard {
+                Some(shard) => Some(
+                    url.replace("{shard}", &shard.index().to_string())
+                        .replace("{shards}", &shard.count().to_string()),
+                ),
+                None => (!url.contains("{shard")).then_some(url),
+            }
+        };
+        urls.iter().map(of_certificate).collect()
+    }
 }
 
 /// An issuer, as its certificate describes it.

@@ -133,6 +133,7 @@ fn issuer() -> IssuerContext {
             crl: vec!["http://pki.test/crl/issuing.crl".into()],
             ca_issuers: vec!["http://pki.test/ca/issuing.crt".into()],
             ocsp: vec!["http://ocsp.test/".into()],
+            ..AuthorityUrls::default()
         },
     }
 }

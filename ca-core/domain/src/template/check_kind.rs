@@ -175,8 +175,12 @@ fn check_purposes(file: &TemplateFile, problems: &mut Problems) {
 fn check_services(file: &TemplateFile, problems: &mut Problems) {
     let root = *file.kind == TemplateKind::RootCa;
     let signer = *file.kind == TemplateKind::OcspSigner;
-    let fields: [(&At<UrlSource>, &str); 3] =
-        [(&file.cdp, "cdp"), (&file.aia.ca_issuers, "aia.ca_issuers"), (&file.aia.ocsp, "aia.ocsp")];
+    let fields: [(&At<UrlSource>, &str); 4] = [
+        (&file.cdp, "cdp"),
+        (&file.freshest_crl, "freshest_crl"),
+        (&file.aia.ca_issuers, "aia.ca_issuers"),
+        (&file.aia.ocsp, "aia.ocsp"),
+    ];
     for (source, field) in fields {
         problems.add_if(
             root && **source == UrlSource::Authority,
@@ -184,7 +188,7 @@ fn check_services(file: &TemplateFile, problems: &mut Problems) {
             field,
             "a root has no issuer to ask; the allowed value is none",
         );
-        let needed = field != "aia.ocsp" && !signer;
+        let needed = !matches!(field, "aia.ocsp" | "freshest_crl") && !signer;
         problems.add_if(
             !root && needed && **source == UrlSource::None,
             source,
@@ -192,6 +196,12 @@ fn check_services(file: &TemplateFile, problems: &mut Problems) {
             "clients could not find the issuer or its CRL (Exchange Online, gpgsm); the allowed value is authority",
         );
     }
+    problems.add_if(
+        *file.freshest_crl == UrlSource::Authority && *file.cdp == UrlSource::None,
+        &file.freshest_crl,
+        "freshest_crl",
+        "a delta CRL is of use only with its base; set cdp: authority",
+    );
     problems.add_if(
         signer && *file.aia.ocsp == UrlSource::Authority,
         &file.aia.ocsp,

@@ -124,6 +124,9 @@ pub struct TemplateFile {
     /// The CRLDistributionPoints extension.
     #[serde(default)]
     pub cdp: At<UrlSource>,
+    /// The FreshestCRL extension: where the delta CRL is.
+    #[serde(default)]
+    pub freshest_crl: At<UrlSource>,
     /// The AuthorityInfoAccess extension.
     #[serde(default)]
     pub aia: AiaSection,

@@ -32,7 +32,11 @@ pub struct CrlCheck {
 }
 
 impl CrlFrame {
-    fn extension<T: DecodeOwned>(&self, oid: ObjectIdentifier) -> Result<Option<T>, StatusError> {
+    /// The value of an extension, if it is there.
+    ///
+    /// # Errors
+    /// It does not decode.
+    pub fn extension<T: DecodeOwned>(&self, oid: ObjectIdentifier) -> Result<Option<T>, StatusError> {
         let found = self.extensions.iter().find(|extension| extension.extn_id == oid);
         Ok(found.map(|extension| T::from_der(extension.extn_value.as_bytes())).transpose()?)
     }

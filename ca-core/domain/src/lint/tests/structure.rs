@@ -8,7 +8,7 @@ use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::crl::dp::DistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
-    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints,
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, FreshestCrl,
     NameConstraints, SubjectKeyIdentifier,
 };
 use x509_cert::serial_number::SerialNumber as DerSerialNumber;
@@ -221,6 +221,12 @@ fn locations() -> Vec<Case> {
         case("smime-dual", &[], |tbs| set(tbs, false, &crl_url("http://192.0.2.1:8080/a.crl"))),
         case("smime-dual", &["crl-location-form"], |tbs| {
             change::<CrlDistributionPoints>(tbs, |points| points.0[0].distribution_point = None);
+        }),
+        case("smime-dual", &["crl-location-form"], |tbs| {
+            set(tbs, false, &FreshestCrl(crl_url("https://pki.example.test/delta.crl").0));
+        }),
+        case("smime-dual", &[], |tbs| {
+            set(tbs, false, &FreshestCrl(crl_url("http://pki.example.test/delta.crl").0));
         }),
         case("smime-dual", &["issuer-location"], |tbs| remove(tbs, oid::ID_PE_AUTHORITY_INFO_ACCESS)),
         case("smime-dual", &["access-form"], with_ocsp("https://ocsp.example.test/")),

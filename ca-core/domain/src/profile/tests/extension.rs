@@ -97,6 +97,33 @@ fn contents() {
 }
 
 #[test]
+fn crls_of_parts_kinds_and_changes() {
+    let edited = |urls: fn(&mut AuthorityUrls)| {
+        let mut args = Args::of("smime-dual");
+        args.template =
+            template("smime-dual", &[("cdp: authority", "cdp: authority\nfreshest_crl: authority")]);
+        urls(&mut args.issuer.as_mut().unwrap().urls);
+        args.build()
+    };
+    // The serial of these tests is 47 07 07...: the eighth of 62 bits begins with 0x07.
+    let tbs = edited(|urls| {
+        urls.shards = Some(16);
+        urls.crl = vec!["http://a.test/i-{shard}-of-{shards}-{kind}.crl".into()];
+        urls.delta_crl = vec!["http://a.test/i-{shard}-of-{shards}-delta.crl".into()];
+    });
+    let tbs = tbs.unwrap();
+    let text = |oid| String::from_utf8_lossy(&hex::decode(content(&tbs, oid)).unwrap()).into_owned();
+    assert!(text("2.5.29.31").ends_with("http://a.test/i-1-of-16-users.crl"));
+    assert!(text("2.5.29.46").ends_with("http://a.test/i-1-of-16-delta.crl"));
+    let extension = extension_of(&tbs, "2.5.29.46").unwrap();
+    assert!(!extension.critical, "RFC 5280, section 4.2.1.15");
+    let error = edited(|urls| urls.crl = vec!["http://a.test/i-{shard}-of-{shards}.crl".into()]);
+    assert!(error.unwrap_err().to_string().contains("{shard}"));
+    let error = edited(|_| {});
+    assert!(error.unwrap_err().to_string().contains("no delta_crl URL"));
+}
+
+#[test]
 fn a_cps_is_an_ia5_qualifier() {
     let mut args = Args::of("smime-mailbox-strict");
     args.template = template("smime-mailbox-strict", &[("5.1.3", "5.1.3\n    cps: http://pki.test/cps")]);

@@ -99,6 +99,7 @@ const CASES: &[Case] = &[
         "",
     ),
     ("user without crl", "smime-dual", "cdp: authority\n", ""),
+    ("delta crl without crl", "ocsp-signer", "cdp: authority", "cdp: none\nfreshest_crl: authority"),
     ("user as ca", "smime-dual", "cdp: authority", "cdp: authority\npath_length: 0"),
     ("no-check for a user", "smime-dual", "cdp: authority", "cdp: authority\nocsp_no_check: present"),
     (
