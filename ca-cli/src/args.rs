@@ -33,7 +33,7 @@ pub(crate) use escrow::{
     KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
 };
 pub(crate) use export::{
-    BundleArgs, BundleFormat, ExportCommand, KeySourceArgs, MobileconfigArgs, SstArgs, TrustArgs,
+    BundleArgs, BundleFormat, ExportCommand, IntuneArgs, KeySourceArgs, MobileconfigArgs, SstArgs, TrustArgs,
 };
 pub(crate) use ledger::{IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
 pub(crate) use maintain::MaintainArgs;

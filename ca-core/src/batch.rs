@@ -11,7 +11,6 @@ mod deliver;
 mod directory;
 mod done;
 mod journal;
-mod password;
 mod work;
 
 use std::collections::{BTreeMap, HashSet};

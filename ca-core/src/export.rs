@@ -3,6 +3,7 @@
 pub mod apple;
 pub mod bundle;
 mod debian;
+pub mod intune;
 pub mod keys;
 mod mozilla;
 mod powershell;

@@ -44,6 +44,7 @@ pub mod notify;
 pub mod ocsp_signer;
 pub mod offline_root;
 pub mod pair;
+mod password;
 pub mod people;
 pub mod person;
 pub mod presign;

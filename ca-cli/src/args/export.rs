@@ -37,6 +37,57 @@ Examples:
 
 All keys of the files must open with the same password; the device asks for it. See docs/apple.md.")]
     Mobileconfig(Box<MobileconfigArgs>),
+    /// Export encryption keys for Microsoft Intune: PFX files, and what imports them.
+    #[command(after_help = "\
+Examples:
+  ca export intune --email alice@example.test --p12 alice.p12 --p12 alice-history.p12 --out intune
+  ca export intune --batch batch-2026-11/passwords.csv --connector-key connector.blob --out intune
+
+A table has the columns email, file and password, and upn if wanted; `ca issue --batch` writes one.
+With the connector's public key no password is in clear in any file. See docs/intune.md.")]
+    Intune(Box<IntuneArgs>),
+}
+
+#[derive(Args, Debug)]
+#[group(id = "whose", required = true, multiple = false, args = ["email", "batch"])]
+pub(crate) struct IntuneArgs {
+    /// Whose keys.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+    /// A table of files and their passwords, CSV with a header, mode 0600.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["p12", "p12_password_file", "p12_password_fd", "upn"])]
+    pub(crate) batch: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeySourceArgs,
+    /// The user principal name [default: that of the newest certificate, else the address].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) upn: Option<String>,
+    /// The directory, mode 0700.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The public key of the certificate connector: what Export-IntunePublicKey wrote, or PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) connector_key: Option<PathBuf>,
+    /// The key storage provider of that key.
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "connector_key",
+        default_value = "Microsoft Software Key Storage Provider"
+    )]
+    pub(crate) provider: String,
+    /// The name of that key.
+    #[arg(long, value_name = "NAME", requires = "connector_key", default_value = "PFXEncryptionKey")]
+    pub(crate) key_name: String,
+    /// Export keys that only sign as well.
+    #[arg(long)]
+    pub(crate) signing: bool,
+    /// Which programs read the PFX files.
+    #[arg(long, value_enum, default_value_t = P12Profile::Compat)]
+    pub(crate) p12_profile: P12Profile,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// The private keys of a person, as they were delivered.

@@ -1,6 +1,7 @@
 //! `ca export`.
 
 mod apple;
+mod intune;
 mod keys;
 
 use std::fs::{Permissions, set_permissions};
@@ -22,6 +23,7 @@ use crate::report::{check_out, deliver, done};
 pub(super) fn run(command: ExportCommand, context: &Context) -> Result<()> {
     match command {
         ExportCommand::Bundle(args) => export_bundle(&args, context),
+        ExportCommand::Intune(args) => intune::intune(&args, context),
         ExportCommand::Mobileconfig(args) => apple::mobileconfig(&args, context),
         ExportCommand::Sst(args) => export_sst(&args, context),
     }

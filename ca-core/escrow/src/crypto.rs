@@ -25,8 +25,8 @@ mod backend {
     use aws_lc_rs::iv::FixedLength;
     use aws_lc_rs::key_wrap::{self, AesKek, KeyWrap as _};
     use aws_lc_rs::rsa::{
-        OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
-        PublicEncryptingKey,
+        OAEP_SHA256_MGF1SHA256, OAEP_SHA512_MGF1SHA512, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+        PrivateDecryptingKey, PublicEncryptingKey,
     };
 
     use super::{EscrowError, KEK_LEN, Secret, Zeroizing};
@@ -43,6 +43,19 @@ mod backend {
         let mut encrypted = vec![0; public.ciphertext_size()];
         let length = public
             .encrypt(&OAEP_SHA256_MGF1SHA256, key.as_slice(), &mut encrypted, None)
+            .map_err(|_| REFUSED)?
+            .len();
+        encrypted.truncate(length);
+        Ok(encrypted)
+    }
+
+    /// Encrypts a password to an RSA public key (DER SubjectPublicKeyInfo).
+    pub(crate) fn oaep_sha512_encrypt(spki_der: &[u8], password: &[u8]) -> Result<Vec<u8>, EscrowError> {
+        let public = PublicEncryptingKey::from_der(spki_der).map_err(|_| EscrowError::NotRsa)?;
+        let public = OaepPublicEncryptingKey::new(public).map_err(|_| EscrowError::NotRsa)?;
+        let mut encrypted = vec![0; public.ciphertext_size()];
+        let length = public
+            .encrypt(&OAEP_SHA512_MGF1SHA512, password, &mut encrypted, None)
             .map_err(|_| REFUSED)?
             .len();
         encrypted.truncate(length);
@@ -118,6 +131,10 @@ mod backend {
         Err(NONE)
     }
 
+    pub(crate) fn oaep_sha512_encrypt(_: &[u8], _: &[u8]) -> Result<Vec<u8>, EscrowError> {
+        Err(NONE)
+    }
+
     pub(crate) fn oaep_decrypt(_: &[u8], _: &[u8]) -> Result<Option<Secret>, EscrowError> {
         Err(NONE)
     }
@@ -144,3 +161,13 @@ mod backend {
 }
 
 pub(crate) use backend::{cbc_decrypt, cbc_encrypt, oaep_decrypt, oaep_encrypt, unwrap, wrap};
+
+/// Encrypts a password with RSA-OAEP, SHA-512 and MGF1-SHA-512 (RFC 8017, section 7.1) to
+/// a public key (DER SubjectPublicKeyInfo): with 2048 bits it has at most 126 octets.
+///
+/// # Errors
+/// A key that is not RSA of 2048 to 8192 bits; a password that is too long; a build
+/// without encryption with RSA.
+pub fn seal_password(spki_der: &[u8], password: &[u8]) -> Result<Vec<u8>, EscrowError> {
+    backend::oaep_sha512_encrypt(spki_der, password)
+}

@@ -30,6 +30,7 @@ mod store;
 pub use agent::{Agent, check_agent_name};
 pub use archive::{Archive, SealedKey, SealedShare, archive_path, refuse_signing_keys, seal, stage};
 pub use contribution::{Contribution, contribute};
+pub use crypto::seal_password;
 pub use error::EscrowError;
 pub use policy::{
     DEFAULT_THRESHOLD, EscrowPolicy, check_threshold, remove_agent, stage_agent, stage_threshold,

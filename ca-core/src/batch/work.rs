@@ -16,12 +16,13 @@ use x509_cert::Certificate;
 
 use super::deliver::Delivery;
 use super::journal::Record;
-use super::{GROUP, Item, Run, password};
+use super::{GROUP, Item, Run};
 use crate::error::{AuthorityError, Result};
 use crate::home::Wait;
 use crate::issue::draft::Draft;
 use crate::issue::{Prepared, SubjectKey, commit_with};
 use crate::pair::pkcs12_of;
+use crate::password;
 use crate::people::Person;
 use crate::renew::{purpose, refuse_revoked, signs, superseding};
 use crate::revoke::acts_of;

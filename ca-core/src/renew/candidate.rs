@@ -245,7 +245,7 @@ pub(crate) fn names(old: &Issuance, template: &Template) -> Result<SubjectInput>
 }
 
 /// The names of a Windows domain: user principal name and security identifier.
-fn windows_names(certificate: &Certificate) -> Result<(Option<Upn>, Option<SecurityIdentifier>)> {
+pub(crate) fn windows_names(certificate: &Certificate) -> Result<(Option<Upn>, Option<SecurityIdentifier>)> {
     let tbs = &certificate.tbs_certificate;
     let unreadable = AuthorityError::der("an alternative name");
     let names =

@@ -16,7 +16,7 @@ const LIMIT: u8 = 31 * 8;
 
 /// A password from the operating system's randomness: four blocks of five
 /// characters.
-pub(super) fn generate() -> Result<Passphrase> {
+pub(crate) fn generate() -> Result<Passphrase> {
     let mut text = Zeroizing::new(String::with_capacity(CHARACTERS + CHARACTERS / BLOCK));
     let mut count = 0;
     while count < CHARACTERS {
