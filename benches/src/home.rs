@@ -41,6 +41,7 @@ impl Bench {
             crl: Some("http://pki.example.test/crl/{authority}.crl".into()),
             ca_issuers: Some("http://pki.example.test/ca/{authority}.crt".into()),
             ocsp: Some("http://ocsp.example.test/".into()),
+            ..UrlPatterns::default()
         };
         let request = InitRequest { origin: "benches.example.test".into(), urls };
         let home = init(&dir.join("home"), &request, now()?, &wait())?;
