@@ -11,7 +11,7 @@ use ca_signing::PassphraseSource;
 use serde::Deserialize;
 
 use crate::lists::{ListPlan, Lists};
-use crate::schedule::Schedule;
+use crate::schedule::{ScheduleFile, Usual};
 use crate::targets::config::{TargetConfig, TargetFile};
 
 /// The file as it is written.
@@ -67,11 +67,16 @@ struct AuthorityFile {
     passphrase_fd: Option<u32>,
     validity: Option<Span>,
     interval: Option<Span>,
+    at: Option<String>,
+    time_zone: Option<String>,
+    jitter: Option<Span>,
     overlap: Option<Span>,
     backdate: Option<Span>,
     after_revocation: Option<SpanOrOff>,
+    min_interval: Option<Span>,
+    margin: Option<Span>,
     url: Option<String>,
-    delta: Option<DeltaFile>,
+    delta: Option<ScheduleFile>,
     whole: Option<bool>,
     #[serde(default)]
     shards: Vec<u16>,
@@ -83,29 +88,9 @@ struct AuthorityFile {
     source: Option<PathBuf>,
 }
 
-/// When delta CRLs are signed.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeltaFile {
-    validity: Option<Span>,
-    interval: Option<Span>,
-    overlap: Option<Span>,
-    backdate: Option<Span>,
-    after_revocation: Option<SpanOrOff>,
-}
-
-impl DeltaFile {
-    fn schedule(self) -> Result<Schedule, String> {
-        let schedule = Schedule::new(
-            self.validity.unwrap_or(Span::hours(6)),
-            self.interval.unwrap_or(Span::hours(1)),
-            self.overlap,
-            self.backdate,
-            self.after_revocation.map_or(Some(Span::seconds(5)), |given| given.0),
-        );
-        schedule.map_err(|error| format!("delta: {error}"))
-    }
-}
+/// The usual schedule of delta CRLs.
+const DELTA: Usual =
+    Usual { validity: Span::hours(6), interval: Span::hours(1), after_revocation: Some(Span::seconds(5)) };
 
 /// How the CRL of an authority comes about.
 #[derive(Clone, Debug)]
@@ -288,6 +273,18 @@ impl AuthorityFile {
     fn check(self, config: &Path) -> Result<AuthorityConfig, String> {
         check_name(&self.name)?;
         let beside = |name: PathBuf| config::beside(config, &name);
+        let schedule = ScheduleFile {
+            validity: self.validity,
+            interval: self.interval,
+            at: self.at,
+            time_zone: self.time_zone,
+            jitter: self.jitter,
+            overlap: self.overlap,
+            backdate: self.backdate,
+            after_revocation: self.after_revocation,
+            min_interval: self.min_interval,
+            margin: self.margin,
+        };
         let work = match self.mode {
             Mode::Sign => {
                 if self.source.is_some() {
@@ -296,16 +293,12 @@ impl AuthorityFile {
                 let key = self.key.ok_or("key: mode sign needs the authority's key")?;
                 let file = self.passphrase_file.map(beside);
                 let passphrase = PassphraseSource::of(file, self.passphrase_credential, self.passphrase_fd)?;
-                let delta = self.delta.map(DeltaFile::schedule).transpose()?;
+                let delta = self.delta.map(|delta| delta.check(DELTA)).transpose();
+                let delta = delta.map_err(|error| format!("delta: {error}"))?;
                 // With a delta CRL, that one tells soon.
-                let soon = Some(Span::seconds(5)).filter(|_| delta.is_none());
-                let schedule = Schedule::new(
-                    self.validity.unwrap_or(Span::days(7)),
-                    self.interval.unwrap_or(Span::hours(24)),
-                    self.overlap,
-                    self.backdate,
-                    self.after_revocation.map_or(soon, |given| given.0),
-                )?;
+                let after_revocation = Some(Span::seconds(5)).filter(|_| delta.is_none());
+                let usual = Usual { validity: Span::days(7), interval: Span::hours(24), after_revocation };
+                let schedule = schedule.check(usual)?;
                 let lists = Lists {
                     name: self.name.clone(),
                     url: self.url,
@@ -324,11 +317,6 @@ impl AuthorityFile {
                     ("passphrase_file", self.passphrase_file.is_some()),
                     ("passphrase_credential", self.passphrase_credential.is_some()),
                     ("passphrase_fd", self.passphrase_fd.is_some()),
-                    ("validity", self.validity.is_some()),
-                    ("interval", self.interval.is_some()),
-                    ("overlap", self.overlap.is_some()),
-                    ("backdate", self.backdate.is_some()),
-                    ("after_revocation", self.after_revocation.is_some()),
                     ("url", self.url.is_some()),
                     ("delta", self.delta.is_some()),
                     ("whole", self.whole.is_some()),
@@ -336,7 +324,8 @@ impl AuthorityFile {
                     ("kinds", self.kinds),
                     ("reasons", !self.reasons.is_empty()),
                 ];
-                if let Some((field, _)) = signing.iter().find(|(_, given)| *given) {
+                let given = signing.iter().filter(|(_, given)| *given).map(|(field, _)| *field);
+                if let Some(field) = given.chain(schedule.given()).next() {
                     return Err(format!("{field} belongs to mode sign"));
                 }
                 let source = self.source.ok_or("source: mode distribute needs the file of the CRL")?;

@@ -99,7 +99,7 @@ impl Lists {
         if matches!(scope, CrlScope::Shard(_)) && url.is_none() {
             return Err(format!("url: needed with shards, such as http://pki.example.test/crl/{NAME}.crl"));
         }
-        let delta = match self.delta {
+        let delta = match &self.delta {
             // A certificate may come to a list by reason, or leave it, without a change of status.
             Some(schedule) if !of_reasons => {
                 let name = format!("{name}-delta");
@@ -107,11 +107,13 @@ impl Lists {
                 let url = url.ok_or_else(|| {
                     format!("url: needed with delta, such as http://pki.example.test/crl/{NAME}.crl")
                 })?;
+                let schedule = schedule.for_list(&name);
                 Some(DeltaPlan { name, url, schedule })
             }
             _ => None,
         };
-        Ok(ListPlan { name, scope, url, schedule: self.schedule, delta })
+        let schedule = self.schedule.for_list(&name);
+        Ok(ListPlan { name, scope, url, schedule, delta })
     }
 
     fn url_of(&self, name: &str) -> Result<Option<String>, String> {
@@ -131,11 +133,16 @@ mod tests {
     use ca_service::Span;
 
     use super::*;
+    use crate::schedule::{ScheduleFile, Usual};
 
     fn lists() -> Lists {
         let schedule = |hours| {
-            Schedule::new(Span::hours(hours), Span::hours(hours / 3), None, None, Some(Span::seconds(5)))
-                .unwrap()
+            let usual = Usual {
+                validity: Span::hours(hours),
+                interval: Span::hours(hours / 3),
+                after_revocation: Some(Span::seconds(5)),
+            };
+            ScheduleFile::default().check(usual).unwrap()
         };
         Lists {
             name: "issuing".into(),

@@ -68,8 +68,8 @@ impl CrlSigner {
     /// A signer that has looked at nothing yet.
     #[must_use]
     pub fn new(plan: ListPlan, means: Means) -> Self {
-        let full = Kept::new(plan.name.clone(), plan.schedule);
-        let delta = plan.delta.as_ref().map(|delta| Kept::new(delta.name.clone(), delta.schedule));
+        let full = Kept::new(plan.name.clone(), plan.schedule.clone());
+        let delta = plan.delta.as_ref().map(|delta| Kept::new(delta.name.clone(), delta.schedule.clone()));
         let pending = Pending::new(delta.is_some());
         let (floor, pause_until) = (None, None);
         Self { means, plan, pending, full, delta, floor, compared: false, failures: 0, pause_until }
@@ -138,7 +138,7 @@ impl CrlSigner {
 
     /// A delta CRL shows changes sooner; without one the full CRL does.
     const fn changed_for_full(&self, changed: Option<Timestamp>) -> Option<Timestamp> {
-        match self.plan.schedule.after_revocation {
+        match self.plan.schedule.after_revocation() {
             Some(_) => changed,
             None => None,
         }
@@ -278,6 +278,10 @@ impl CrlSigner {
             let due = kept.due(None, now);
             if next_update <= now {
                 alarms.raise(&topic, "the CRL has expired", format!("it ended on {next_update}"));
+            } else if next_update.seconds_since(now) <= kept.schedule.margin().as_secs() {
+                let margin = kept.schedule.margin();
+                let what = format!("it ends on {next_update}, in less than {margin}; it was due on {due}");
+                alarms.raise(&topic, "the CRL ends soon and is not renewed", what);
             } else if due.saturating_add(LATE) < now {
                 let what = format!("it was due on {due} and ends on {next_update}");
                 alarms.raise(&topic, "the next CRL is late", what);

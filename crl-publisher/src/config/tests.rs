@@ -35,8 +35,8 @@ fn a_full_file() {
     let Work::Sign { passphrase, lists, .. } = &config.authorities[0].work else { panic!() };
     let schedule = &lists[0].schedule;
     assert_eq!(*passphrase, PassphraseSource::File("/a/passphrase".into()));
-    assert_eq!(schedule.validity, Span::days(7));
-    assert_eq!(schedule.after_revocation, Some(Span::seconds(5)));
+    assert_eq!(schedule.validity(), Span::days(7));
+    assert_eq!(schedule.after_revocation(), Some(Span::seconds(5)));
     assert!(matches!(config.authorities[1].work, Work::Distribute { .. }));
 }
 
@@ -61,7 +61,15 @@ fn the_right_to_wait_for_the_schedule() {
     let config = parse(&FULL.replace("after_revocation: 5s", "after_revocation: off")).unwrap();
     let Work::Sign { lists, .. } = &config.authorities[0].work else { panic!() };
     let schedule = &lists[0].schedule;
-    assert_eq!(schedule.after_revocation, None);
+    assert_eq!(schedule.after_revocation(), None);
+}
+
+#[test]
+fn fixed_times() {
+    let text = "at: 30 2 * * MON-FRI\n    time_zone: Europe/Berlin\n    jitter: 10m\n    margin: 3h";
+    let config = parse(&FULL.replace("interval: 24h", text)).unwrap();
+    let Work::Sign { lists, .. } = &config.authorities[0].work else { panic!() };
+    assert_eq!(lists[0].schedule.margin(), Span::hours(3));
 }
 
 #[test]
@@ -80,6 +88,9 @@ fn what_does_not_fit_is_named() {
         ("name: root", "name: bundle", "bundle"),
         ("interval: 24h", "interval: 7d", "interval"),
         ("interval: 24h", "intervall: 24h", "intervall"),
+        ("interval: 24h", "at: 30 2 * *", "minute, hour"),
+        ("interval: 24h", "at: 30 2 * * *\n    time_zone: Berlin", "Berlin"),
+        ("    source: /r/root.crl\n", "    source: /r/root.crl\n    at: 0 2 * * *\n", "mode sign"),
         ("passphrase_file: /a/passphrase", "passphrase_file: /a/p\n    passphrase_fd: 3", "one of"),
         ("validity: 7d", "validity: 7", "unit"),
     ] {

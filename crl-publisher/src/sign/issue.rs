@@ -28,7 +28,7 @@ impl CrlSigner {
     /// Signs and publishes a full CRL.
     pub(super) fn issue_full(&mut self, now: Timestamp) -> Result<(), SignError> {
         let last = self.full.last.as_ref();
-        let mut params = self.params(self.plan.schedule, None, now)?;
+        let mut params = self.params(&self.plan.schedule, None, now)?;
         params.scope = match self.plan.scope {
             // It stays what it was, or clients would take it for another CRL.
             CrlScope::All => last.map(|last| last.frame.scope()).transpose()?.flatten(),
@@ -58,7 +58,7 @@ impl CrlSigner {
     pub(super) fn issue_delta(&mut self, number: Option<CrlNumber>, now: Timestamp) -> Result<(), SignError> {
         let (Some(delta), Some(full)) = (&self.delta, &self.full.last) else { return Ok(()) };
         let number = number.filter(|number| delta.last.as_ref().is_none_or(|last| last.number < *number));
-        let mut params = self.params(delta.schedule, number, now)?;
+        let mut params = self.params(&delta.schedule, number, now)?;
         params.base = Some(full.number);
         params.scope = full.frame.scope()?;
         let Means { authority, view, key, shelf, .. } = &self.means;
@@ -85,7 +85,7 @@ impl CrlSigner {
     /// What both kinds say; the next number unless one is given.
     fn params(
         &self,
-        schedule: Schedule,
+        schedule: &Schedule,
         number: Option<CrlNumber>,
         now: Timestamp,
     ) -> Result<CrlParams, SignError> {
