@@ -33,7 +33,8 @@ pub(crate) use escrow::{
     KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
 };
 pub(crate) use export::{
-    BundleArgs, BundleFormat, ExportCommand, IntuneArgs, KeySourceArgs, MobileconfigArgs, SstArgs, TrustArgs,
+    BundleArgs, BundleFormat, ExchangeArgs, ExportCommand, IntuneArgs, KeySourceArgs, MobileconfigArgs,
+    SstArgs, TrustArgs,
 };
 pub(crate) use ledger::{IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
 pub(crate) use maintain::MaintainArgs;

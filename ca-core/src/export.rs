@@ -3,6 +3,7 @@
 pub mod apple;
 pub mod bundle;
 mod debian;
+pub mod exchange;
 pub mod intune;
 pub mod keys;
 mod mozilla;

@@ -174,6 +174,43 @@ fn the_store_of_exchange_and_the_scripts_for_windows() {
         .fails(1, &["broken.ps1"]);
 }
 
+#[test]
+fn exchange_and_names_that_look_like_code() {
+    let home = Home::prepared();
+    // No name ends a string of a script or runs anything.
+    let name = "Bob's \u{2019}; $(Get-Date) `n #> CA";
+    home.ca("authority create odd --template root-ca --key p256 --country DE --passphrase-file passphrase")
+        .args(["--organization", "Example", "--common-name", name])
+        .ok();
+    home.ca("export exchange --out exchange --always-sign --strict-crl --crl-timeout 20").ok();
+    home.ca("export sst --out alone.sst").ok();
+    let store = fs::read(home.path("exchange/exchange.sst")).expect("the store");
+    assert_eq!(store, fs::read(home.path("alone.sst")).expect("the store"));
+    assert_eq!(read_sst(&store).len(), 3);
+    let settings = home.read("exchange/owa.ps1");
+    for line in [
+        "OWAAlwaysSign                                  = $true",
+        "OWAAlwaysEncrypt                               = $false",
+        "OWACheckCRLOnSend                              = $true",
+        "OWACRLRetrievalTimeout                         = 20000",
+    ] {
+        assert!(settings.contains(line), "{settings}");
+    }
+    let collection = home.read("exchange/collection.ps1");
+    for der in read_sst(&store) {
+        let path = home.write_private("one.der", der);
+        let sha1 = Tool::new("openssl").words("x509 -noout -fingerprint -sha1 -in").arg(path).ok().text();
+        let sha1 = sha1.trim().rsplit('=').next().unwrap_or_default().replace(':', "");
+        assert!(collection.contains(&format!("'{sha1}'")), "{collection}");
+    }
+    home.ca("export bundle --format windows --out trust.ps1").ok();
+    assert!(!home.read("trust.ps1").contains("Get-Date)"));
+    let check = source_root().join("tests/powershell/parse.py");
+    let scripts = ["exchange/owa.ps1", "exchange/collection.ps1", "trust.ps1"].map(|name| home.path(name));
+    Tool::new(python()).arg(check).args(scripts).ok();
+    home.ca("export exchange --out exchange").run().fails(3, &["exists already"]);
+}
+
 /// Windows' own interface to such stores, as Wine has it: the same certificates.
 #[test]
 fn crypt32_reads_the_store_of_exchange() {

@@ -24,8 +24,15 @@ p12, debian and firefox hold the roots alone: intermediates come with mails and 
 Example:
   ca export sst --authority issuing --out exchange.sst
 
-The script lies beside it, exchange.ps1. See docs/exchange-online.md.")]
+The script lies beside it, exchange.ps1. See docs/exchange.md.")]
     Sst(SstArgs),
+    /// Export what Exchange needs: its collection of authorities, and scripts that upload it and set up Outlook on the web.
+    #[command(after_help = "\
+Example:
+  ca export exchange --authority issuing --out exchange
+
+For Exchange Online and Exchange Server alike. See docs/exchange.md.")]
+    Exchange(ExchangeArgs),
     /// Export a profile for Apple's devices: authorities, a person's keys, a mail account.
     #[command(after_help = "\
 Examples:
@@ -224,6 +231,30 @@ pub(crate) enum BundleFormat {
     /// A directory with policies.json for Firefox and Thunderbird, and the roots.
     #[value(alias = "thunderbird")]
     Firefox,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExchangeArgs {
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    /// The directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Outlook on the web signs every mail.
+    #[arg(long)]
+    pub(crate) always_sign: bool,
+    /// Outlook on the web encrypts every mail.
+    #[arg(long)]
+    pub(crate) always_encrypt: bool,
+    /// Outlook on the web signs and encrypts nothing while a CRL cannot be reached.
+    #[arg(long)]
+    pub(crate) strict_crl: bool,
+    /// How long all CRLs of a chain may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub(crate) crl_timeout: u32,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Args, Debug)]

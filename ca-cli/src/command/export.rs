@@ -9,12 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ca_core::export::bundle::{Bundle, Exported, ExportedFile, bundle};
+use ca_core::export::exchange::{OwaSettings, exchange};
 use ca_core::export::sst;
 use ca_core::export::trust::TrustSet;
 use ca_core::files::{Mode, create_dir_all, write_atomic};
 use serde_json::json;
 
-use crate::args::{BundleArgs, BundleFormat, ExportCommand, SstArgs, TrustArgs};
+use crate::args::{BundleArgs, BundleFormat, ExchangeArgs, ExportCommand, SstArgs, TrustArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::passphrase::Source;
@@ -23,6 +24,7 @@ use crate::report::{check_out, deliver, done};
 pub(super) fn run(command: ExportCommand, context: &Context) -> Result<()> {
     match command {
         ExportCommand::Bundle(args) => export_bundle(&args, context),
+        ExportCommand::Exchange(args) => export_exchange(&args, context),
         ExportCommand::Intune(args) => intune::intune(&args, context),
         ExportCommand::Mobileconfig(args) => apple::mobileconfig(&args, context),
         ExportCommand::Sst(args) => export_sst(&args, context),
@@ -96,8 +98,34 @@ fn write_directory(dir: &Path, files: &[ExportedFile], replace: bool) -> Result<
     Ok(paths)
 }
 
+/// What Exchange takes: no certificate that has expired.
+fn valid_trust(args: &TrustArgs, context: &Context) -> Result<TrustSet> {
+    let mut trust = trust(args, context)?;
+    for label in trust.remove_expired(context.now()?)? {
+        context.note(&format!("{label:?} has expired and is left out: Exchange would refuse the store"));
+    }
+    Ok(trust)
+}
+
+fn export_exchange(args: &ExchangeArgs, context: &Context) -> Result<()> {
+    let trust = valid_trust(&args.trust, context)?;
+    let settings = OwaSettings {
+        always_sign: args.always_sign,
+        always_encrypt: args.always_encrypt,
+        strict_crl: args.strict_crl,
+        crl_timeout: args.crl_timeout,
+    };
+    let written = write_directory(&args.out, &exchange(&trust, settings)?, args.force)?;
+    let (roots, intermediates) = (trust.roots().len(), trust.intermediates().len());
+    let text = format!(
+        "Wrote {}: exchange.sst ({roots} roots, {intermediates} intermediates), collection.ps1, owa.ps1.",
+        args.out.display()
+    );
+    done(context, &text, &json!({"files": written, "roots": roots, "intermediates": intermediates}))
+}
+
 fn export_sst(args: &SstArgs, context: &Context) -> Result<()> {
-    let trust = trust(&args.trust, context)?;
+    let trust = valid_trust(&args.trust, context)?;
     let script = args.out.with_extension("ps1");
     let name = args.out.file_name().map(|name| name.to_string_lossy().into_owned());
     let Some(name) = name.filter(|_| script != args.out) else {

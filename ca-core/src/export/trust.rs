@@ -1,5 +1,6 @@
 //! The certificates that others need to trust authorities of a home.
 
+use ca_domain::Timestamp;
 use der::Decode;
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
@@ -26,6 +27,8 @@ pub struct Trusted {
     pub label: String,
     /// The certificate, DER.
     pub der: Vec<u8>,
+    /// The last second of its validity.
+    pub not_after: Timestamp,
 }
 
 impl TrustSet {
@@ -70,7 +73,8 @@ impl TrustSet {
         let list = if root { &mut self.roots } else { &mut self.intermediates };
         if list.iter().all(|known| known.der != der) {
             let label = common_name(&certificate).unwrap_or_else(|| tbs.subject.to_string());
-            list.push(Trusted { file_stem: file_stem(&label, &der), label, der });
+            let not_after = tbs.validity.not_after.into();
+            list.push(Trusted { file_stem: file_stem(&label, &der), label, der, not_after });
         }
         Ok(root)
     }
@@ -102,6 +106,31 @@ impl TrustSet {
             found.push((name, &root.der));
         }
         found
+    }
+
+    /// Takes out what expired before `now`, and names it: Exchange refuses a collection with
+    /// such a certificate.
+    ///
+    /// # Errors
+    /// No root is left.
+    pub fn remove_expired(&mut self, now: Timestamp) -> Result<Vec<String>> {
+        let mut removed = Vec::new();
+        for list in [&mut self.roots, &mut self.intermediates] {
+            list.retain(|one| {
+                let expired = one.not_after < now;
+                if expired {
+                    removed.push(one.label.clone());
+                }
+                !expired
+            });
+        }
+        if self.roots.is_empty() {
+            return Err(AuthorityError::Refused(format!(
+                "every root has expired ({}); make a new one with `ca authority create`",
+                removed.join(", ")
+            )));
+        }
+        Ok(removed)
     }
 
     /// The roots alone.
@@ -142,11 +171,28 @@ mod tests {
             file_stem: file_stem(label, der),
             label: label.into(),
             der: der.to_vec(),
+            not_after: Timestamp::MAX,
         };
         let roots = vec![root("Root", b"1"), root("ROOT", b"2"), root("Other", b"3")];
         let set = TrustSet { roots, intermediates: Vec::new() };
         let names: Vec<String> = set.anchors().into_iter().map(|(name, _)| name).collect();
         assert_eq!((names[0].as_str(), names[2].as_str()), ("Root", "Other"));
         assert!(names[1].starts_with("ROOT ROOT-"), "{names:?}");
+    }
+
+    #[test]
+    fn what_has_expired_is_left_out() {
+        let at = |seconds| Timestamp::from_unix(seconds).unwrap();
+        let one = |label: &str, not_after| Trusted {
+            file_stem: label.into(),
+            label: label.into(),
+            der: Vec::new(),
+            not_after: at(not_after),
+        };
+        let roots = vec![one("old", 9), one("new", 20)];
+        let mut set = TrustSet { roots, intermediates: vec![one("below", 10)] };
+        assert_eq!(set.remove_expired(at(10)).unwrap(), ["old"]);
+        assert_eq!(set.remove_expired(at(11)).unwrap(), ["below"]);
+        assert!(set.remove_expired(at(21)).unwrap_err().to_string().contains("new"));
     }
 }
