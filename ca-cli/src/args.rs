@@ -42,7 +42,7 @@ pub(crate) use notify::NotifyArgs;
 pub(crate) use ocsp::{OcspCommand, StapleArgs};
 pub(crate) use person::{LeaveArgs, NewKeyArgs, PersonCommand, RenameArgs, RenewArgs, RunArgs};
 pub(crate) use presign::PresignArgs;
-pub(crate) use publish::{PublishCommand, PublishLdapArgs};
+pub(crate) use publish::{PublishCommand, PublishLdapArgs, PublishObjectArgs, PublishSmimeaArgs};
 pub(crate) use request::{ApproveArgs, RequestCommand, SubmitArgs};
 
 const AFTER_HELP: &str = "\

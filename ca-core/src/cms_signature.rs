@@ -40,6 +40,20 @@ impl Signer<'_> {
     /// # Errors
     /// The key refuses, or an encoding fails.
     pub(crate) fn sign(&self, content: &[u8], placement: Placement, now: Timestamp) -> Result<Vec<u8>> {
+        self.sign_with(content, placement, Vec::new(), now)
+    }
+
+    /// As [`Signer::sign`], with more signed attributes.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub(crate) fn sign_with(
+        &self,
+        content: &[u8],
+        placement: Placement,
+        more: Vec<Attribute>,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
         let digest_oid = digest_of(self.key.signature_algorithm()).unwrap_or(rfc5912::ID_SHA_256);
         let digest = if digest_oid == rfc5912::ID_SHA_384 {
             Sha384::digest(content).to_vec()
@@ -47,7 +61,7 @@ impl Signer<'_> {
             Sha256::digest(content).to_vec()
         };
         let encoding = || AuthorityError::der("a signature");
-        let attributes = signed_attributes(digest, now).map_err(encoding())?;
+        let attributes = signed_attributes(digest, more, now).map_err(encoding())?;
         // The signature is over the SET OF, not over the [0] that stands for it
         // in the message (RFC 5652, section 5.4).
         let signature = self.key.sign(&attributes.to_der().map_err(encoding())?)?;
@@ -62,14 +76,10 @@ impl Signer<'_> {
         signed_attrs: SetOfVec<Attribute>,
         signature: Vec<u8>,
     ) -> der::Result<Vec<u8>> {
-        let tbs = &self.certificate.tbs_certificate;
         let digest_alg = AlgorithmIdentifierOwned { oid: digest_oid, parameters: None };
         let signer = SignerInfo {
             version: CmsVersion::V1,
-            sid: SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
-                issuer: tbs.issuer.clone(),
-                serial_number: tbs.serial_number.clone(),
-            }),
+            sid: SignerIdentifier::IssuerAndSerialNumber(issuer_and_serial(self.certificate)),
             digest_alg: digest_alg.clone(),
             signed_attrs: Some(signed_attrs),
             signature_algorithm: self.key.signature_algorithm().identifier(),
@@ -107,14 +117,28 @@ pub(crate) fn digest_of(algorithm: SignatureAlgorithm) -> Option<ObjectIdentifie
     }
 }
 
-/// contentType, messageDigest and signingTime (RFC 5652, section 11).
-fn signed_attributes(digest: Vec<u8>, now: Timestamp) -> der::Result<SetOfVec<Attribute>> {
-    let attribute = |oid, value: Any| -> der::Result<Attribute> {
-        Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
-    };
-    SetOfVec::try_from(vec![
+/// What names a certificate in messages.
+pub(crate) fn issuer_and_serial(certificate: &Certificate) -> IssuerAndSerialNumber {
+    let tbs = &certificate.tbs_certificate;
+    IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() }
+}
+
+/// An attribute with one value.
+pub(crate) fn attribute(oid: ObjectIdentifier, value: Any) -> der::Result<Attribute> {
+    Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
+}
+
+/// contentType, messageDigest and signingTime (RFC 5652, section 11), and more.
+fn signed_attributes(
+    digest: Vec<u8>,
+    more: Vec<Attribute>,
+    now: Timestamp,
+) -> der::Result<SetOfVec<Attribute>> {
+    let mut all = vec![
         attribute(rfc5911::ID_CONTENT_TYPE, Any::encode_from(&rfc5911::ID_DATA)?)?,
         attribute(rfc5911::ID_SIGNING_TIME, Any::encode_from(&now.to_x509())?)?,
         attribute(rfc5911::ID_MESSAGE_DIGEST, Any::encode_from(&OctetString::new(digest)?)?)?,
-    ])
+    ];
+    all.extend(more);
+    SetOfVec::try_from(all)
 }

@@ -210,6 +210,8 @@ fn prepare_at(
         let staged = output.stage(&prepared.certified, key, &desk.chain)?;
         prepared.staged.push(staged);
     }
+    let object = desk.object(&[&prepared], now)?;
+    prepared.staged.extend(object);
     prepared.new_files = Output::new_files(request.outputs);
     Ok(prepared)
 }

@@ -106,6 +106,8 @@ pub fn issue_pair(home: &Home, request: &PairRequest<'_>, now: Timestamp, wait: 
     };
     let [mut signing, encryption] = draft.pair(&desk, &vault, now)?;
     signing.staged = request.files.stage(&signing, &encryption, &desk.chain)?;
+    let object = desk.object(&[&signing, &encryption], now)?;
+    signing.staged.extend(object);
     if !request.files.replace {
         signing.new_files = request.files.paths().cloned().collect();
     }

@@ -6,7 +6,9 @@
 pub mod config;
 pub mod holders;
 pub mod ldap;
+pub mod object;
 mod ours;
 mod reconcile;
+pub mod smimea;
 
 pub use reconcile::DiffLine;

@@ -52,7 +52,7 @@ impl Slapd {
              TLSCACertificateFile {at}/slapd-ca.pem\nTLSCertificateFile {at}/slapd.chain\n\
              TLSCertificateKeyFile {at}/slapd.key\nTLSVerifyClient allow\n\
              authz-regexp \".*publisher@example.test.*\" \"{ADMIN}\"\n\
-             database mdb\nmaxsize 1073741824\nsuffix {SUFFIX}\nrootdn {ADMIN}\nrootpw {PASSWORD}\n\
+             database mdb\nmaxsize 1073741824\ndbnosync\nsuffix {SUFFIX}\nrootdn {ADMIN}\nrootpw {PASSWORD}\n\
              directory {at}/slapd/db\nindex objectClass,mail,proxyAddresses,userPrincipalName eq\n{more}\n"
         );
         home.write_private("slapd.conf", config);

@@ -47,8 +47,10 @@ fn every_way_in_and_binary_values() {
         format!("url: {ldap}\nstart_tls: true\n{external}"),
     ] {
         let mut directory = Connection::open(&config(&text)).unwrap_or_else(|error| panic!("{text}{error}"));
-        let all = Change::Replace(name.to_owned(), certificates.clone());
-        directory.modify(&dn, &[all]).expect("three values");
+        let one = Change::Replace(name.to_owned(), vec![certificates[2].clone()]);
+        let none = Change::Delete(name.to_owned(), vec![certificates[2].clone()]);
+        let all = Change::Add(name.to_owned(), certificates.clone());
+        directory.modify(&dn, &[one, none, all]).expect("three values");
         let entry = directory.read(&dn, &[name]).expect("an answer").expect("an entry");
         assert_eq!(entry.values("userCertificate"), certificates, "in our order");
         assert_eq!(slapd.values("(cn=alice)", name), certificates, "as ldapsearch has it");

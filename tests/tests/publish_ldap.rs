@@ -264,3 +264,118 @@ fn a_directory_that_is_lost_in_the_middle() {
     configure(&home, &slapd.config("      "), "");
     assert_eq!(changed(&report(publish(&home, ""))), 0);
 }
+
+const OBJECT: &str = "userSMIMECertificate";
+
+/// Requires that OpenSSL verifies an object, and that it has this certificate in it.
+fn verify_object(home: &Home, object: &[u8], encryption: &str) {
+    home.write_private("object.p7m", object);
+    home.write_private("empty", "");
+    home.tool(
+        "openssl",
+        "cms -verify -binary -inform DER -in object.p7m -content empty -CAfile slapd-root.crt",
+    )
+    .words("-purpose smimesign -out verified")
+    .ok();
+    let inside = home.tool("openssl", "pkcs7 -inform DER -print_certs -in object.p7m").ok().text();
+    let pem = home.read(encryption);
+    let body: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
+    assert!(inside.replace('\n', "").contains(&body), "{encryption} is not in it\n{inside}");
+}
+
+#[test]
+fn signed_objects_change_with_the_certificates() {
+    let home = Home::prepared();
+    let slapd = Slapd::start(&home, "");
+    configure(&home, &slapd.config("      "), "    user_smime_certificate: true\n");
+    for name in ["alice", "bob", "erin"] {
+        entry(&slapd, name, &format!("mail: {name}@example.test\n"));
+    }
+    let values = |name: &str, attribute: &str| slapd.values(&format!("(cn={name})"), attribute);
+    let pair = |name: &str| {
+        home.ca("issue --pair --no-escrow --authority issuing --email erin@example.test --key p256")
+            .words(&format!("--p12 {name}.p12 --out {name}-signing.crt --out-encryption {name}.crt"))
+            .words("--p12-password-file p12-password --passphrase-file passphrase")
+            .ok();
+        fs::read(to_der("x509", &home.path(format!("{name}.crt")))).expect("DER")
+    };
+    // Somebody else's object stays.
+    openssl::key(&home, "other", Key::P256);
+    home.write_private("empty", "");
+    home.tool("openssl", "req -x509 -new -key other.key -days 30 -subj /CN=erin@example.test -out other.crt")
+        .ok();
+    home.tool("openssl", "cms -sign -binary -nodetach -in empty -signer other.crt -inkey other.key -outform DER -out other.p7m").ok();
+    let other = fs::read(home.path("other.p7m")).expect("an object");
+    slapd
+        .client("ldapmodify")
+        .input(format!(
+            "dn: cn=erin,{SUFFIX}\nchangetype: modify\nadd: {OBJECT}\n{OBJECT}:< file://{}\n",
+            home.path("other.p7m").display()
+        ))
+        .ok();
+
+    // Keys that are made here get their object when they are issued.
+    let first = pair("erin-1");
+    report(publish(&home, ""));
+    assert_eq!(values("erin", CERTIFICATE), [first]);
+    let ours = || {
+        // OpenLDAP cannot compare these values: they are replaced at once, in any order.
+        let (others, mut ours): (Vec<_>, Vec<_>) =
+            values("erin", OBJECT).into_iter().partition(|one| *one == other);
+        assert_eq!((others.len(), ours.len()), (1, 1));
+        ours.remove(0)
+    };
+    let older = ours();
+    verify_object(&home, &older, "erin-1.crt");
+    // Both change together.
+    let second = pair("erin-2");
+    let rolled = report(publish(&home, ""));
+    assert_eq!((changed(&rolled), rolled["changed"][0]["lines"].as_array().map(Vec::len)), (1, Some(4)));
+    let newer = ours();
+    assert_eq!(values("erin", CERTIFICATE), [second]);
+    assert_ne!(newer, older);
+    verify_object(&home, &newer, "erin-2.crt");
+    // A newer certificate without an object: the older one would win, so it goes.
+    let csr = openssl::csr(&home, "erin-3", Key::P256);
+    home.issue_csr("smime-encryption", "erin@example.test", &csr, "erin-3").ok();
+    report(publish(&home, ""));
+    assert_eq!(values("erin", OBJECT), std::slice::from_ref(&other));
+
+    // From the person's signing key, and from an object that their client made.
+    encryption(&home, "alice", "alice-1", Key::Rsa2048);
+    encryption(&home, "bob", "bob-1", Key::P256);
+    home.ca("publish object --email alice@example.test --key alice.key").ok();
+    let made = |certfile: &str, name: &str| {
+        home.tool("openssl", "cms -sign -binary -nodetach -in empty -outform DER")
+            .words(&format!("-signer {name}.crt -inkey {name}.key -certfile {certfile} -out {name}.p7m"))
+            .ok();
+        format!("publish object --email bob@example.test --file {name}.p7m")
+    };
+    let without = made("slapd-root.crt", "bob");
+    home.ca(&without).run().fails(3, &["newest certificate to encrypt to is not in it"]);
+    let foreign = made("bob-1.crt", "mallory");
+    home.ca(&foreign).run().fails(3, &["not a good signing certificate of this person"]);
+    home.ca("publish object --email bob@example.test --key alice.key").run().fails(3, &["not the key"]);
+    home.write_private("garbage.p7m", "garbage");
+    home.ca("publish object --email bob@example.test --file garbage.p7m").run().fails(3, &["no PKCS#7"]);
+    let good = made("bob-1.crt", "bob");
+    // One that was changed after it was signed: the last octets are of the signature.
+    let mut changed_one = fs::read(home.path("bob.p7m")).expect("an object");
+    *changed_one.last_mut().expect("an octet") ^= 1;
+    home.write_private("changed.p7m", &changed_one);
+    home.ca("publish object --email bob@example.test --file changed.p7m")
+        .run()
+        .fails(3, &["does not verify"]);
+    home.ca(&good).ok();
+    report(publish(&home, ""));
+    verify_object(&home, &values("alice", OBJECT)[0], "alice-1.crt");
+    assert_eq!(values("bob", OBJECT), [fs::read(home.path("bob.p7m")).expect("an object")]);
+    // The signer's certificate is revoked: nobody is led to it.
+    home.ca("revoke --reason keyCompromise --yes").arg(openssl::serial(&home.path("bob.crt"))).ok();
+    report(publish(&home, ""));
+    assert!(values("bob", OBJECT).is_empty() && values("bob", CERTIFICATE).len() == 1);
+    home.ca("person leave --email erin@example.test --encryption keep --yes").ok();
+    report(publish(&home, ""));
+    assert_eq!((values("erin", CERTIFICATE).len(), values("erin", OBJECT)), (0, vec![other]));
+    assert_eq!(changed(&report(publish(&home, ""))), 0);
+}

@@ -1,20 +1,58 @@
 //! `ca publish`.
 
+mod smimea;
+
+use std::path::Path;
+
 use ca_core::files::{Mode, write_atomic};
 use ca_core::ldap::entries_of_ldif;
 use ca_core::publish::config::PublishConfig;
 use ca_core::publish::ldap::{EntryReport, PublishReport, PublishRequest, publish};
+use ca_core::publish::object::{ObjectSource, keep_object};
+use ca_core::signing::{Passphrase, SoftwareKey};
 use serde_json::json;
 
-use crate::args::{PublishCommand, PublishLdapArgs};
+use crate::args::{PublishCommand, PublishLdapArgs, PublishObjectArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::report::{check_out, show};
+use crate::report::{check_out, done, show};
 
 pub(super) fn run(command: PublishCommand, context: &Context) -> Result<()> {
     match command {
         PublishCommand::Ldap(args) => ldap(&args, context),
+        PublishCommand::Object(args) => object(&args, context),
+        PublishCommand::Smimea(args) => smimea::run(&args, context),
     }
+}
+
+fn object(args: &PublishObjectArgs, context: &Context) -> Result<()> {
+    let home = context.home()?;
+    let (made, signing_key);
+    let source = match (&args.key, &args.file) {
+        (Some(key), _) => {
+            let passphrase = args.key_passphrase_file.as_deref().map(Passphrase::load).transpose()?;
+            signing_key = SoftwareKey::load(key, passphrase.as_ref())?;
+            ObjectSource::Key(&signing_key)
+        }
+        (None, Some(path)) => {
+            made = read(path)?;
+            ObjectSource::Made(&made)
+        }
+        (None, None) => return Err(CliError::Usage("give --key FILE or --file FILE".into())),
+    };
+    let now = context.now()?;
+    let serial = context.waiting(|wait| keep_object(&home, &args.email, &source, now, wait))?;
+    done(
+        context,
+        &format!("Kept the object for certificate {serial}; `ca publish ldap` publishes it."),
+        &json!({"encryption": serial}),
+    )
+}
+
+/// A public file of modest length.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| CliError::Failed(format!("cannot read {}: {error}", path.display()));
+    std::fs::read(path).map_err(failed)
 }
 
 fn ldap(args: &PublishLdapArgs, context: &Context) -> Result<()> {
@@ -26,9 +64,7 @@ fn ldap(args: &PublishLdapArgs, context: &Context) -> Result<()> {
     let entries = match &args.from {
         None => None,
         Some(path) if config.directories.len() == 1 || args.directory.len() == 1 => {
-            let bytes = std::fs::read(path)
-                .map_err(|error| CliError::Failed(format!("cannot read {}: {error}", path.display())))?;
-            Some(entries_of_ldif(&bytes)?)
+            Some(entries_of_ldif(&read(path)?)?)
         }
         Some(_) => {
             return Err(CliError::Usage("an export is of one directory; name it with --directory".into()));

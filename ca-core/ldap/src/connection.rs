@@ -28,14 +28,15 @@ pub enum Scope {
 }
 
 /// A change of one attribute of an entry. The attribute's name is that of the directory's
-/// [`Dialect`]. Values are sent in the order given.
+/// [`Dialect`]. Values to add are sent in the order given.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Change {
     /// Adds these values.
     Add(String, Vec<Vec<u8>>),
     /// Removes these values; without values, the whole attribute.
     Delete(String, Vec<Vec<u8>>),
-    /// Puts these values in the place of all; without values, removes the attribute.
+    /// Puts these values in the place of all; without values, removes the attribute. Their order is not
+    /// kept: some attributes can only be replaced by one set.
     Replace(String, Vec<Vec<u8>>),
 }
 
@@ -325,10 +326,7 @@ fn mods(change: &Change) -> Vec<Mod<Vec<u8>>> {
         Change::Add(..) => ones.map(|(name, one)| Mod::Add(name, one)).collect(),
         Change::Delete(..) if values.is_empty() => vec![Mod::Delete(name, HashSet::new())],
         Change::Delete(..) => ones.map(|(name, one)| Mod::Delete(name, one)).collect(),
-        Change::Replace(..) => {
-            let none = Mod::Replace(name.clone(), HashSet::new());
-            std::iter::once(none).chain(ones.map(|(name, one)| Mod::Add(name, one))).collect()
-        }
+        Change::Replace(..) => vec![Mod::Replace(name, values.iter().cloned().collect())],
     }
 }
 

@@ -59,6 +59,13 @@ impl Dialect {
             (Self::OpenLdap, Attribute::UserCertificate) => "userCertificate;binary",
         }
     }
+
+    /// Whether such a directory can add and remove single values of an attribute. OpenLDAP has no equality rule
+    /// for userSMIMECertificate (RFC 2798 gives it none): there all values are replaced at once.
+    #[must_use]
+    pub const fn compares(self, attribute: Attribute) -> bool {
+        !matches!((self, attribute), (Self::OpenLdap, Attribute::UserSmimeCertificate))
+    }
 }
 
 #[cfg(test)]

@@ -117,6 +117,10 @@ impl Run<'_> {
             };
             prepared.push(self.desk.draft(&draft, (self.clock)()?)?);
         }
+        let object = self.desk.object(&prepared.iter().collect::<Vec<_>>(), (self.clock)()?)?;
+        if let Some(one) = prepared.first_mut() {
+            one.staged.extend(object);
+        }
         let nothing = || AuthorityError::Input(format!("there is nothing to issue for line {}", person.line));
         let first = prepared.first().map(Prepared::serial).ok_or_else(nothing)?;
         let password = password::generate()?;

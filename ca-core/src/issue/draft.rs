@@ -17,6 +17,7 @@ use crate::authority::{Authority, AuthorityKey};
 use crate::certify::{Issuer, Record, Subject, certify, detail_bytes};
 use crate::error::{AuthorityError, Result};
 use crate::home::Home;
+use crate::publish::object::Objects;
 use crate::request::refuse_unapproved;
 
 /// An archived key: where its sealed form waits, and the form's SHA-256.
@@ -28,6 +29,8 @@ pub(crate) type Sealer<'a> = dyn Fn(&SoftwareKey, &Certificate) -> Result<Sealed
 pub(crate) struct Desk<'a> {
     pub(crate) issuer: &'a AuthorityKey,
     pub(crate) chain: Vec<Vec<u8>>,
+    /// Where signed objects for directories go, if the home publishes such.
+    objects: Option<Objects>,
     key_id: KeyIdentifier,
     context: IssuerContext,
     /// The keys of authorities, which nobody else may have.
@@ -59,10 +62,20 @@ impl<'a> Desk<'a> {
         Ok(Self {
             issuer,
             chain: authority.full_chain(),
+            objects: Objects::wanted(home)?,
             key_id: authority.key_id()?,
             context: authority.issuer_context(home)?,
             authorities,
         })
+    }
+
+    /// The object that directories hold of these certificates of one person, staged; none if the home does not
+    /// publish such objects or the signing key was not made here.
+    pub(crate) fn object(&self, prepared: &[&Prepared], now: Timestamp) -> Result<Option<StagedFile>> {
+        match &self.objects {
+            Some(objects) => objects.stage(prepared, &self.chain, now),
+            None => Ok(None),
+        }
     }
 
     /// Builds, lints and signs a certificate; it is not in the ledger yet.

@@ -77,6 +77,11 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
+    /// Whether it is good, and its holder is still here.
+    pub(crate) fn is_good(self, now: Timestamp) -> bool {
+        self.state == RevocationState::Good && !self.left && self.not_after >= now
+    }
+
     /// Why it is taken away.
     pub(crate) fn reason(self, now: Timestamp) -> &'static str {
         match self.state {
@@ -195,22 +200,29 @@ fn mail_certificate(
     der: Vec<u8>,
     record: CertificateRecord,
 ) -> Option<MailCertificate> {
-    let tbs = &certificate.tbs_certificate;
-    let (_, purposes) = tbs.get::<ExtendedKeyUsage>().ok()??;
-    if !purposes.0.contains(&ID_KP_EMAIL_PROTECTION) {
-        return None;
-    }
-    let (_, usage) = tbs.get::<KeyUsage>().ok()??;
+    let (signs, encrypts) = usage(certificate)?;
+    let key = &certificate.tbs_certificate.subject_public_key_info.algorithm;
     Some(MailCertificate {
         position: record.position,
         serial: record.serial,
         mailboxes: record.mailboxes,
         not_after: record.not_after,
         der,
-        encrypts: usage.key_encipherment() || usage.key_agreement(),
-        signs: usage.digital_signature() || usage.non_repudiation(),
-        rsa: tbs.subject_public_key_info.algorithm.oid == RSA_ENCRYPTION,
+        encrypts,
+        signs,
+        rsa: key.oid == RSA_ENCRYPTION,
     })
+}
+
+/// Whether a certificate verifies signatures of mail, and whether mail can be encrypted to it; none if it is
+/// not for mail.
+pub(crate) fn usage(certificate: &Certificate) -> Option<(bool, bool)> {
+    let tbs = &certificate.tbs_certificate;
+    let (_, purposes) = tbs.get::<ExtendedKeyUsage>().ok()??;
+    let (_, usage) = tbs.get::<KeyUsage>().ok()??;
+    let signs = usage.digital_signature() || usage.non_repudiation();
+    let encrypts = usage.key_encipherment() || usage.key_agreement();
+    purposes.0.contains(&ID_KP_EMAIL_PROTECTION).then_some((signs, encrypts))
 }
 
 fn principal_name(certificate: &Certificate) -> Option<String> {

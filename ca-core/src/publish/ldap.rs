@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::config::{DirectoryTarget, PublishConfig};
 use super::holders::Holders;
+use super::object::Objects;
 use super::ours::Ours;
 use super::reconcile::DiffLine;
 use crate::authority::Authority;
@@ -119,5 +120,6 @@ fn one(
         holders.only(&request.mailboxes)?;
     }
     let ours = Ours::new(&authorities, &holders)?;
-    Ok(Run::new(directory, &holders, &ours, request, now).go(wait))
+    let objects = Objects::of(home);
+    Ok(Run::new(directory, &holders, &ours, &objects, request, now).go(wait))
 }

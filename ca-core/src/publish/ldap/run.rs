@@ -11,8 +11,9 @@ use super::{EntryReport, PublishReport, PublishRequest};
 use crate::home::Wait;
 use crate::publish::config::{DirectoryTarget, FindBy};
 use crate::publish::holders::{Holder, Holders};
-use crate::publish::ours::Ours;
-use crate::publish::reconcile::{Wanted, reconcile};
+use crate::publish::object::{self, Objects};
+use crate::publish::ours::{Known, Ours};
+use crate::publish::reconcile::{Difference, Wanted, reconcile};
 
 /// People asked for at once.
 const BATCH: usize = 100;
@@ -21,6 +22,7 @@ pub(super) struct Run<'a> {
     target: &'a DirectoryTarget,
     holders: &'a Holders,
     ours: &'a Ours<'a>,
+    objects: &'a Objects,
     request: &'a PublishRequest,
     now: Timestamp,
     by_address: HashMap<&'a str, Vec<usize>>,
@@ -36,6 +38,7 @@ impl<'a> Run<'a> {
         target: &'a DirectoryTarget,
         holders: &'a Holders,
         ours: &'a Ours<'a>,
+        objects: &'a Objects,
         request: &'a PublishRequest,
         now: Timestamp,
     ) -> Self {
@@ -47,9 +50,12 @@ impl<'a> Run<'a> {
         }
         let mut attributes: Vec<_> = target.find_by.iter().map(|one| one.attribute()).collect();
         attributes.push(target.server.dialect.attribute(Attribute::UserCertificate));
+        if target.user_smime_certificate {
+            attributes.push(target.server.dialect.attribute(Attribute::UserSmimeCertificate));
+        }
         let report = PublishReport { directory: target.name.clone(), ..PublishReport::default() };
         let (seen, found) = (HashSet::new(), HashSet::new());
-        Self { target, holders, ours, request, now, by_address, attributes, seen, found, report }
+        Self { target, holders, ours, objects, request, now, by_address, attributes, seen, found, report }
     }
 
     pub(super) fn go(mut self, wait: &Wait<'_>) -> PublishReport {
@@ -95,7 +101,8 @@ impl<'a> Run<'a> {
         }
         if self.request.mailboxes.is_empty() {
             // What nobody's address leads to any more: renamed, or emptied when somebody left.
-            let filter = Filter::present(Attribute::UserCertificate.name());
+            let held = self.attributes[self.target.find_by.len()..].iter();
+            let filter = Filter::any(held.map(|name| Filter::present(name)));
             for entry in session.search(&self.target.base, &filter, &self.attributes)? {
                 self.entry(&mut session, entry)?;
             }
@@ -181,20 +188,33 @@ impl<'a> Run<'a> {
                 what: format!("{} for {}, until {}", one.serial, one.mailboxes.join(" "), one.not_after),
             })
             .collect();
-        let attribute = Attribute::UserCertificate;
-        let present = entry.values(attribute.name());
         let known = |value: &[u8]| self.ours.certificate(value);
-        let difference = reconcile(attribute.name(), &present, &wanted, known, self.now);
-        let name = self.target.server.dialect.attribute(attribute).to_owned();
-        let mut changes = Vec::new();
-        if !difference.remove.is_empty() {
-            changes.push(Change::Delete(name.clone(), difference.remove));
-        }
-        if !difference.add.is_empty() {
-            changes.push(Change::Add(name, difference.add));
+        let mut difference = self.compare(entry, Attribute::UserCertificate, &wanted, known);
+        let left_out = difference.left_out;
+        let mut changes = self.changes(entry, Attribute::UserCertificate, &mut difference);
+        // Outlook looks here first: both change in one request, or the older one would count.
+        if self.target.user_smime_certificate {
+            let newest = certificates.first();
+            let object = newest.and_then(|newest| self.objects.get(&newest.der));
+            let signed = |object: &Vec<u8>| {
+                object::signer(object, self.ours).filter(|known| known.fate.is_good(self.now))
+            };
+            let of = object.as_ref().and_then(|object| Some((object, signed(object)?)));
+            let wanted: Vec<_> = of
+                .into_iter()
+                .map(|(object, signer)| Wanted {
+                    value: object,
+                    what: format!("signed with {}", signer.serial),
+                })
+                .collect();
+            let known = |value: &[u8]| object::signer(value, self.ours);
+            let mut objects = self.compare(entry, Attribute::UserSmimeCertificate, &wanted, known);
+            changes.extend(self.changes(entry, Attribute::UserSmimeCertificate, &mut objects));
+            difference.lines.append(&mut objects.lines);
+            difference.others += objects.others;
         }
         // The newest finds no room: somebody must take one of the others away.
-        let failed = (difference.left_out > 0 && difference.left_out == wanted.len()).then(|| {
+        let failed = (left_out > 0 && left_out == wanted.len()).then(|| {
             format!("the entry has {} values of others, and 15 are the most; remove some", difference.others)
         });
         if changes.is_empty() && failed.is_none() {
@@ -204,9 +224,37 @@ impl<'a> Run<'a> {
             dn: entry.dn().to_owned(),
             lines: difference.lines,
             others: difference.others,
-            left_out: difference.left_out,
+            left_out,
             failed,
             changes,
         })
+    }
+
+    fn compare(
+        &self,
+        entry: &Entry,
+        attribute: Attribute,
+        wanted: &[Wanted<'_>],
+        known: impl Fn(&[u8]) -> Option<Known>,
+    ) -> Difference {
+        reconcile(attribute.name(), &entry.values(attribute.name()), wanted, known, self.now)
+    }
+
+    fn changes(&self, entry: &Entry, attribute: Attribute, difference: &mut Difference) -> Vec<Change> {
+        let dialect = self.target.server.dialect;
+        let name = dialect.attribute(attribute);
+        let (remove, add) = (std::mem::take(&mut difference.remove), std::mem::take(&mut difference.add));
+        if remove.is_empty() && add.is_empty() {
+            return Vec::new();
+        }
+        // Where the attribute has no rule to compare its values by, single ones can be neither added nor removed.
+        if !dialect.compares(attribute) {
+            let present = entry.values(attribute.name()).into_iter().map(<[u8]>::to_vec);
+            let kept = present.filter(|value| !remove.contains(value));
+            return vec![Change::Replace(name.to_owned(), kept.chain(add).collect())];
+        }
+        let remove = (!remove.is_empty()).then(|| Change::Delete(name.to_owned(), remove));
+        let add = (!add.is_empty()).then(|| Change::Add(name.to_owned(), add));
+        remove.into_iter().chain(add).collect()
     }
 }
