@@ -210,7 +210,25 @@ fn a_bad_next_certificate_leaves_the_old_signer() {
         fs::remove_file(file(&bench, "next.crt")).unwrap();
         eventually("health", || (bench.health().0 == 200).then_some(()));
     }
-    // It becomes valid by waiting.
+    // That the one in use ends soon is said, too.
+    put(&bench, "next.crt", b"nothing");
+    bench.clock.advance(6 * DAY);
+    let now = bench.now();
+    bench.ledger.heartbeat(now);
+    eventually("both alarms", || {
+        let health = bench.health().1;
+        (health.contains("the old one stays") && health.contains("expires soon")).then_some(())
+    });
+}
+
+#[test]
+fn a_next_certificate_becomes_valid_by_waiting() {
+    let mut bench = used(16);
+    bench.start("");
+    eventually("the request", || request(&bench));
+    let key = SoftwareKey::load(&file(&bench, "next.key"), None).unwrap();
+    let now = bench.now();
+    let later = now.saturating_add(30 * DAY);
     put(&bench, "next.crt", &bench.ca.delegate(&key, now.saturating_add(60), later, true));
     eventually("the alarm", || bench.health().1.contains("the old one stays").then_some(()));
     bench.clock.advance(60);

@@ -65,10 +65,12 @@ impl Slot {
             if let Some(pair) = found.pair {
                 self.take(pair, set);
             }
+            let next = format!("{} next", self.topic);
             match found.problem {
                 None => {
                     self.seen = Some(files);
                     self.refused = None;
+                    alarms.clear(&next);
                 }
                 Some(problem) => {
                     self.seen = None;
@@ -76,11 +78,13 @@ impl Slot {
                     self.refused = Some(files);
                     if self.in_use.is_none() {
                         alarms.raise(&self.topic, NO_SIGNER, problem);
-                    } else if settled {
-                        let what = "the new OCSP signer cannot be used, the old one stays";
-                        alarms.raise(&self.topic, what, problem);
+                        return;
                     }
-                    return;
+                    // A topic of its own: the one in use may end meanwhile.
+                    if settled {
+                        let what = "the new OCSP signer cannot be used, the old one stays";
+                        alarms.raise(&next, what, problem);
+                    }
                 }
             }
         }
