@@ -201,7 +201,8 @@ impl Desk {
         let Some(signer) = self.signers.find(&resolved.authority()) else {
             return Reply::Error(ErrorStatus::TryLater);
         };
-        if let Some((key, state)) = &keep {
+        // Where nothing is kept, each answer is signed for its request alone.
+        if let Some((key, state)) = keep.as_ref().filter(|_| self.cache.keeps()) {
             if let Some(reply) = self.find(key, *state, &signer, asker.now) {
                 return reply;
             }

@@ -37,6 +37,12 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         }
     }
 
+    /// Whether it keeps anything at all.
+    #[must_use]
+    pub const fn keeps(&self) -> bool {
+        self.limit > 0
+    }
+
     /// The value of `key`.
     pub fn find(&self, key: &K) -> Option<Arc<V>> {
         let mut part = self.part(key)?;

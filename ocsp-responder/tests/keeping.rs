@@ -58,3 +58,13 @@ fn answers_for_one_alone_are_limited_and_the_rest_is_not() {
     assert!(refused > 0 && refused <= 96, "the burst is 4, the rest depends on the time taken: {refused}");
     assert!(bench.metrics().contains(&format!("chancery_ocsp_nonces_limited_total {refused}\n")));
 }
+
+#[test]
+fn where_nothing_is_kept_plain_requests_have_the_rate_too() {
+    let mut bench = Bench::new("cache_entries: 0\nsignatures_per_source: 1\n");
+    let serial = bench.issue();
+    bench.wait_for_error(&serial, None);
+    let der = bench.request(&serial);
+    let told = |_| view::error_status(&bench.post(&der).body).unwrap() == Some(ErrorStatus::TryLater);
+    assert!((0..64).any(told), "one source had 64 answers signed");
+}
