@@ -266,7 +266,10 @@ fn shared(signed: &Signed, request: &HeaderMap, now: Timestamp, limit: &HttpAge)
         signed.expires.clone()
     };
     headers.insert(header::EXPIRES, expires);
-    if is_unchanged(request, signed.tag.to_str().unwrap_or_default(), info.this_update) {
+    // Two answers may be of one second, so that their dates are the same (RFC 9110, section
+    // 8.8.2.2): by date alone, only what is older than the client's counts as unchanged.
+    let modified = info.this_update.saturating_add(1);
+    if is_unchanged(request, signed.tag.to_str().unwrap_or_default(), modified) {
         headers.remove(header::CONTENT_TYPE);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Full::default();

@@ -102,7 +102,9 @@ fn headers_and_validators() {
     };
     assert_eq!(ask(&[("If-None-Match", &tag)]), 304);
     assert_eq!(ask(&[("If-None-Match", "\"other\"")]), 200);
-    assert_eq!(ask(&[("If-Modified-Since", first.header("last-modified"))]), 304);
+    // By date alone it may be another answer of the same second.
+    assert_eq!(ask(&[("If-Modified-Since", first.header("last-modified"))]), 200);
+    assert_eq!(ask(&[("If-Modified-Since", &http_date(bench.now()))]), 304);
     let head = client::request(bench.address(), "HEAD", &path_of(&der), &[], b"");
     assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, tag.as_str()));
 
