@@ -95,6 +95,10 @@ impl Front {
 impl Handler for Front {
     type Body = Either<Full<Bytes>, Body>;
 
+    fn empty() -> Self::Body {
+        Either::Left(Full::default())
+    }
+
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Answered {
         if ROUTED.contains(&request.uri().path()) {
             return Handler::handle(&self.router, request, peer).await.map(Either::Right);

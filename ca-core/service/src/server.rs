@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -75,6 +75,9 @@ pub trait Handler: Clone + Send + Sync + 'static {
     /// The body of its responses.
     type Body: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 
+    /// A body of nothing, for what the server refuses itself.
+    fn empty() -> Self::Body;
+
     /// Answers a request that came from `peer`.
     fn handle(
         &self,
@@ -85,6 +88,10 @@ pub trait Handler: Clone + Send + Sync + 'static {
 
 impl Handler for Router {
     type Body = Body;
+
+    fn empty() -> Body {
+        Body::empty()
+    }
 
     async fn handle(&self, request: Request<Incoming>, _: &Peer) -> Response<Body> {
         match self.clone().oneshot(request.map(Body::new)).await {
@@ -167,10 +174,25 @@ async fn until(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn connection(
+/// Whether the one Host field is there that HTTP/1.1 asks for (RFC 9112, section 3.2).
+fn names_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match hosts.next() {
+        Some(_) => hosts.next().is_none(),
+        None => request.version() < Version::HTTP_11,
+    }
+}
+
+fn refused<A: Handler>() -> Response<A::Body> {
+    let mut response = Response::new(A::empty());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+async fn connection<A: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
-    app: impl Handler,
+    app: A,
     limits: Limits,
     stop: watch::Receiver<bool>,
 ) {
@@ -180,7 +202,13 @@ async fn connection(
     let peer = Arc::new(Peer { address: peer, ticks: ticks.clone() });
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (app, peer) = (app.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(app.handle(request, &peer).await) }
+        async move {
+            Ok::<_, Infallible>(if names_host(&request) {
+                app.handle(request, &peer).await
+            } else {
+                refused::<A>()
+            })
+        }
     });
     let connection = http1::Builder::new()
         .timer(ticks.clone())

@@ -102,3 +102,21 @@ fn an_answer_under_way_is_finished() {
     assert!(rest(stream).ends_with("done"));
     assert!(TcpStream::connect(address).is_err());
 }
+
+#[test]
+fn http_1_1_names_one_host() {
+    let running = start(Limits::default());
+    for (head, status) in [
+        ("HTTP/1.1\r\nHost: x", "200"),
+        ("HTTP/1.1\r\nHost:", "200"),
+        ("HTTP/1.0", "200"),
+        ("HTTP/1.1", "400"),
+        ("HTTP/1.1\r\nHost: x\r\nHost: x", "400"),
+        ("HTTP/1.0\r\nHost: x\r\nHost: y", "400"),
+    ] {
+        let request = format!("GET / {head}\r\nConnection: close\r\n\r\n");
+        let answer = rest(open(&running, request.as_bytes()));
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request}{answer}");
+    }
+    running.stop();
+}
