@@ -1,5 +1,7 @@
 //! Relying parties that ask without pause and judge every answer.
 
+pub mod wrk;
+
 use ca_domain::Timestamp;
 use ca_status::ocsp::{CertId, OcspView, ViewState};
 use chancery_tests::asking::{Connection, Question};
@@ -81,6 +83,16 @@ impl Load {
     /// Sends new connections to another port.
     pub fn move_to(&self, port: u16) {
         self.port.store(port, Ordering::SeqCst);
+    }
+
+    /// Where the responder is now.
+    pub fn port(&self) -> u16 {
+        self.port.load(Ordering::SeqCst)
+    }
+
+    /// Whether the clients are to end.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
     }
 
     /// Ends all clients.

@@ -3,13 +3,17 @@
 //! (SIGHUP), and the responder replaced by another that follows the ledger from its
 //! beginning. Every answer must be right: status, signature, times, HTTP 200; none may
 //! be missing; each revocation must be seen within a second of `ca revoke` returning.
+//! Beside them wrk asks about all without pause, and must see no other status than 200, no
+//! unsigned answer, no error of a connection and no timeout.
 //!
-//! `load-test [--revocations N] [--connections C] [--visible-within SECONDS] [--seed S]`;
-//! 1,000 revocations, 64 connections and one second by default.
+//! `load-test [--revocations N] [--connections C] [--wrk C] [--visible-within SECONDS] [--seed S]`;
+//! 1,000 revocations, 16 connections of checking clients and 64 of wrk, and one second by
+//! default.
 
 use ca_domain::SerialNumber;
 use ca_status::ocsp::{CertHash, IssuerIds, request};
 use chancery_hostile::argument;
+use chancery_hostile::load::wrk::Wrk;
 use chancery_hostile::load::{Load, Subject};
 use chancery_tests::asking::Question;
 use chancery_tests::home::text;
@@ -26,22 +30,26 @@ const MORE: u64 = 50;
 
 fn main() -> ExitCode {
     let revocations = argument("--revocations", 1_000);
-    let connections = argument("--connections", 64);
+    let connections = argument("--connections", 16);
+    let hammering = argument("--wrk", 64);
     let limit = Duration::from_secs(argument("--visible-within", 1));
     let seed = argument("--seed", 1);
-    let mut served = Served::start("");
+    // All of them come from one address.
+    let mut served = Served::start("max_connections_per_source: 512\n");
     let issuer = std::fs::read(served.home.path("issuing.crt")).expect("issuing.crt");
     let issuer = Certificate::from_pem(issuer).expect("a certificate");
     issue(&served.home, revocations + MORE);
     let subjects = subjects(&served.home, &issuer);
     assert!(subjects.len() as u64 >= revocations + MORE, "{} certificates", subjects.len());
     println!(
-        "load-test: {revocations} revocations, {connections} connections, {} certificates",
+        "load-test: {revocations} revocations, {connections} connections, {hammering} of wrk, {} certificates",
         subjects.len()
     );
     let load = Load::new(subjects, issuer, served.port());
     let began = Instant::now();
-    let (seen, took, mut times) = thread::scope(|scope| {
+    let wrk = Wrk::new(&served.home, &load, hammering);
+    let (seen, took, mut times, hammered) = thread::scope(|scope| {
+        let hammer = scope.spawn(|| wrk.run(&load));
         let clients: Vec<_> = (0..connections)
             .map(|client| {
                 let load = &load;
@@ -49,10 +57,10 @@ fn main() -> ExitCode {
             })
             .collect();
         // The responder outlives the clients.
-        let (seen, took) = revoke_all(&mut served, &load, revocations, limit);
+        let (seen, took) = revoke_all(&mut served, (&load, &wrk), revocations, limit);
         load.stop();
         let times: Vec<_> = clients.into_iter().flat_map(|client| client.join().expect("a client")).collect();
-        (seen, took, times)
+        (seen, took, times, hammer.join().expect("wrk"))
     });
     let seconds = began.elapsed().as_secs_f64();
     let (answers, reconnected, signers) = load.figures();
@@ -60,6 +68,7 @@ fn main() -> ExitCode {
         "{answers} right answers in {seconds:.1} s, {:.0}/s, from {signers} signers",
         answers as f64 / seconds
     );
+    println!("{hammered} answers to wrk, {:.0}/s", hammered as f64 / seconds);
     println!("{reconnected} kept connections were ended between two requests");
     times.sort_unstable();
     report("an answer", &times);
@@ -68,7 +77,10 @@ fn main() -> ExitCode {
     for fault in load.faults() {
         eprintln!("load-test: {fault}");
     }
-    let whole = !load.has_failed() && seen.len() as u64 == revocations && (revocations < 4 || signers == 2);
+    let whole = !load.has_failed()
+        && hammered > 0
+        && seen.len() as u64 == revocations
+        && (revocations < 4 || signers == 2);
     println!("{}", if whole { "every answer was right" } else { "load-test failed" });
     if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -110,7 +122,7 @@ fn subjects(home: &Home, issuer: &Certificate) -> Vec<Subject> {
 /// Revokes; how long each took to be seen and to be done, sorted.
 fn revoke_all(
     served: &mut Served,
-    load: &Load,
+    (load, wrk): (&Load, &Wrk),
     revocations: u64,
     limit: Duration,
 ) -> (Vec<Duration>, Vec<Duration>) {
@@ -134,6 +146,7 @@ fn revoke_all(
             peak = memory(daemon.pid(), "VmHWM");
             let next = Daemon::start("ocsp-responder", daemon.config());
             load.move_to(next.port());
+            wrk.moved_to(next.port());
             let ended = std::mem::replace(daemon, next).terminate();
             assert_eq!(ended, Some(0), "it drained and ended");
         }
