@@ -2,9 +2,10 @@
 
 mod changed;
 mod issued;
+mod runs;
 mod snapshot;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
+use std::collections::{BTreeSet, HashMap};
 
 use ca_domain::{KeyIdentifier, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
 use ca_ledger::{Entry, EntryKind};
@@ -13,6 +14,7 @@ use crate::StatusError;
 use crate::crl::CrlScope;
 use changed::Changed;
 use issued::{Issued, Known};
+use runs::{Range, Runs};
 
 pub use snapshot::{SnapshotError, read_snapshot, write_snapshot};
 
@@ -32,7 +34,7 @@ pub struct StatusTable {
 struct Authority {
     issued: Issued,
     /// Revoked and held; a subset of `issued`.
-    changed: BTreeMap<SerialNumber, Changed>,
+    changed: Runs,
     /// Of authorities; a small subset of `issued`.
     authorities: BTreeSet<SerialNumber>,
 }
@@ -305,7 +307,7 @@ impl StatusTable {
     pub fn counts(&self, authority: &KeyIdentifier) -> Counts {
         let Some(known) = self.authorities.get(authority) else { return Counts::default() };
         let held = |changed: &&Changed| matches!(changed.state(), RevocationState::Held { .. });
-        let held = known.changed.values().filter(held).count();
+        let held = known.changed.iter().map(|(_, changed)| changed).filter(held).count();
         Counts { issued: known.issued.len(), held, revoked: known.changed.len() - held }
     }
 }
@@ -321,7 +323,7 @@ impl Authority {
 /// Revoked and held certificates in the order of their serials.
 #[derive(Clone, Debug)]
 pub struct Revoked<'a> {
-    inner: Option<btree_map::Range<'a, SerialNumber, Changed>>,
+    inner: Option<Range<'a>>,
     authorities: Option<&'a BTreeSet<SerialNumber>>,
     scope: &'a CrlScope,
     since: Option<Timestamp>,

@@ -29,12 +29,12 @@ impl EntryEncoder {
     /// removeFromCRL belongs in delta CRLs only.
     pub(super) const fn new(is_delta: bool) -> Self {
         let extensions = EntryExtensions { is_delta, by_reason: [const { None }; 11] };
-        Self { times: Times { day: u64::MAX, time: Vec::new() }, extensions }
+        Self { times: Times { days: Vec::new(), time: Vec::new() }, extensions }
     }
 
     /// How many octets the entry takes.
     pub(super) fn length(&mut self, entry: &RevokedEntry) -> Result<u64, StatusError> {
-        let body = body(entry, self.times.of(entry.at)?, &self.extensions.of(entry)?)?;
+        let body = body(entry, self.times.length(entry.at)?, self.extensions.of(entry)?.len())?;
         Ok(u32::from((Header::new(Tag::Sequence, body)?.encoded_len()? + body)?).into())
     }
 
@@ -43,7 +43,7 @@ impl EntryEncoder {
         let (time, extensions) = (self.times.of(entry.at)?, self.extensions.of(entry)?);
         let mut buffer = [0; LONGEST];
         let mut writer = SliceWriter::new(&mut buffer);
-        Header::new(Tag::Sequence, body(entry, time, &extensions)?)?.encode(&mut writer)?;
+        Header::new(Tag::Sequence, body(entry, time.len(), extensions.len())?)?.encode(&mut writer)?;
         UintRef::new(entry.serial.as_be_bytes())?.encode(&mut writer)?;
         writer.write(time)?;
         writer.write(&extensions)?;
@@ -53,32 +53,55 @@ impl EntryEncoder {
     }
 }
 
-fn body(entry: &RevokedEntry, time: &[u8], extensions: &[u8]) -> der::Result<Length> {
-    UintRef::new(entry.serial.as_be_bytes())?.encoded_len()?
-        + Length::try_from(time.len() + extensions.len())?
+fn body(entry: &RevokedEntry, time: usize, extensions: usize) -> der::Result<Length> {
+    UintRef::new(entry.serial.as_be_bytes())?.encoded_len()? + Length::try_from(time + extensions)?
 }
 
-/// The Time of the day that was asked for last.
+/// Days that are remembered. Entries are in the order of serials, not of time.
+const DAYS: u64 = 1024;
+
+/// Times, of which the days are remembered.
 struct Times {
-    day: u64,
+    /// By the day modulo [`DAYS`]: the day, and its first second as a Time.
+    days: Vec<Option<(u64, Vec<u8>)>>,
+    /// The one that was asked for last.
     time: Vec<u8>,
 }
 
 impl Times {
     fn of(&mut self, at: Timestamp) -> der::Result<&[u8]> {
-        let (day, second) = (at.as_unix() / DAY, at.as_unix() % DAY);
-        if self.day != day {
-            self.time = at.saturating_sub(second).to_x509().to_der()?;
-            self.day = day;
-        }
+        let second = at.as_unix() % DAY;
+        let mut time = std::mem::take(&mut self.time);
+        time.clear();
+        time.extend_from_slice(self.midnight(at)?);
         let [hour, minute, second] = [second / 3600, second / 60 % 60, second % 60];
         // ...HHMMSSZ, in UTCTime and in GeneralizedTime.
-        let digits = self.time.iter_mut().rev().skip(1);
+        let digits = time.iter_mut().rev().skip(1);
         let values = [second % 10, second / 10, minute % 10, minute / 10, hour % 10, hour / 10];
         for (digit, value) in digits.zip(values) {
             *digit = b'0' + (value % 10) as u8;
         }
+        self.time = time;
         Ok(&self.time)
+    }
+
+    fn length(&mut self, at: Timestamp) -> der::Result<usize> {
+        Ok(self.midnight(at)?.len())
+    }
+
+    /// The Time of the first second of the day.
+    fn midnight(&mut self, at: Timestamp) -> der::Result<&[u8]> {
+        let day = at.as_unix() / DAY;
+        let place = (day % DAYS) as usize;
+        if self.days.len() <= place {
+            self.days.resize(place + 1, None);
+        }
+        let Some(known) = self.days.get_mut(place) else { return Ok(&[]) };
+        if known.as_ref().is_none_or(|(known, _)| *known != day) {
+            let midnight = at.saturating_sub(at.as_unix() % DAY);
+            *known = Some((day, midnight.to_x509().to_der()?));
+        }
+        Ok(known.as_ref().map_or(&[], |(_, time)| time))
     }
 }
 

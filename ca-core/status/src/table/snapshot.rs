@@ -59,7 +59,7 @@ pub fn write_snapshot(table: &StatusTable, to: &mut (impl Write + ?Sized)) -> Re
             out.write_all(&compact(known.not_after))?;
         }
         out.write_all(&(authority.changed.len() as u64).to_be_bytes())?;
-        for (serial, changed) in &authority.changed {
+        for (serial, changed) in authority.changed.iter() {
             out.write_all(serial.padded())?;
             out.write_all(&changed.to_bytes())?;
         }
