@@ -103,6 +103,7 @@ impl CrlSigner {
         let paused = self
             .pause_until
             .is_some_and(|until| now < until && until.seconds_since(now) <= LONGEST_WAIT.as_secs().max(60));
+        self.show_again(now);
         if self.due(now) > now {
             // Also when somebody else published what was due.
             self.rest();
@@ -239,17 +240,27 @@ impl CrlSigner {
     /// Serves a CRL, and never gives out its number again.
     fn remember(&mut self, published: &Published, now: Timestamp) {
         self.floor = self.floor.max(Some(published.number));
-        let kept = match &self.delta {
+        let kept = match &mut self.delta {
             Some(delta) if published.base.is_some() => delta,
-            _ => &self.full,
+            _ => &mut self.full,
         };
         let fresh_until = kept.schedule.due(Some(published.window), None, now);
         let topic = format!("write {}", kept.name);
-        match self.means.shelf.show(&kept.name, published, fresh_until) {
+        let shown = self.means.shelf.show(&kept.name, published, fresh_until);
+        kept.is_unshown = shown.is_err();
+        match shown {
             Ok(()) => self.means.alarms.clear(&topic),
             Err(error) => {
                 self.means.alarms.raise(&topic, "the PEM form of a CRL could not be written", error);
             }
+        }
+    }
+
+    /// Tries again what could not be written beside the CRL.
+    fn show_again(&mut self, now: Timestamp) {
+        let all = std::iter::once(&self.full).chain(&self.delta).filter(|kept| kept.is_unshown);
+        for published in all.filter_map(|kept| kept.last.clone()).collect::<Vec<_>>() {
+            self.remember(&published, now);
         }
     }
 

@@ -14,11 +14,13 @@ pub(super) struct Kept {
     pub(super) last: Option<Published>,
     /// The file that was looked at last; nothing before the first look.
     pub(super) file: Option<Option<Fingerprint>>,
+    /// Whether the files that are made of it could not be written.
+    pub(super) is_unshown: bool,
 }
 
 impl Kept {
     pub(super) const fn new(name: String, schedule: Schedule) -> Self {
-        Self { name, schedule, last: None, file: None }
+        Self { name, schedule, last: None, file: None, is_unshown: false }
     }
 
     /// When the next one is due, if the first change that it does not show was seen then.

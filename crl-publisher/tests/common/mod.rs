@@ -177,3 +177,8 @@ pub fn listed(bench: &Bench, name: &str) -> Listed {
         reader.entries().unwrap().map(|entry| entry.map(|e| (e.serial, e.reason)).unwrap()).collect();
     Listed { frame: reader.frame().clone(), entries }
 }
+
+/// A CRL of any kind, which `ca` signed.
+pub fn told_any(der: &[u8], ca: &TestAuthority) {
+    CrlReader::open(std::io::Cursor::new(der)).unwrap().accept(&ca.authority.certificate).unwrap();
+}
