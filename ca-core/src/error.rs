@@ -123,9 +123,6 @@ pub enum AuthorityError {
     /// The linter blocked the certificate.
     #[error(transparent)]
     Lint(#[from] LintReport),
-    /// The mail server could not be reached or trusted.
-    #[error("{0}")]
-    Mail(String),
     /// A malformed address or host name.
     #[error(transparent)]
     Mailbox(#[from] MailboxError),
@@ -254,7 +251,6 @@ impl AuthorityError {
             | Self::Index(_)
             | Self::Ldap(_)
             | Self::Ledger(_)
-            | Self::Mail(_)
             | Self::Damaged(_)
             | Self::Published { .. }
             | Self::Signing(_)

@@ -12,12 +12,12 @@ mod journal;
 mod mail;
 mod plan;
 mod record;
-mod server;
 mod sign;
 mod text;
 
 use ca_domain::Timestamp;
 use ca_files::WriteLock;
+use ca_mail::{Answer, Session};
 use lettre::Message;
 
 use crate::error::{AuthorityError, Result};
@@ -25,7 +25,6 @@ use crate::home::{Home, Wait};
 use config::NotifyConfig;
 use journal::Journal;
 use plan::Planned;
-use server::{Answer, Session};
 use sign::Signer;
 
 /// What `ca notify` is told.
@@ -153,7 +152,7 @@ fn send(
             None => match Session::open(&config.smtp) {
                 Ok(open) => open,
                 Err(error) => {
-                    report.failed.push((notice, error.to_string()));
+                    report.failed.push((notice, format!("{error}; the next run tries again")));
                     break;
                 }
             },

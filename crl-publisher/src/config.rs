@@ -10,6 +10,7 @@ use ca_service::{LedgerPlace, ServiceError, Span, config};
 use ca_signing::PassphraseSource;
 use serde::Deserialize;
 
+use crate::alarms::config::{AlarmsConfig, AlarmsFile};
 use crate::lists::{ListPlan, Lists};
 use crate::schedule::{ScheduleFile, Usual};
 use crate::targets::config::{TargetConfig, TargetFile};
@@ -34,6 +35,7 @@ struct ConfigFile {
     authorities: Vec<AuthorityFile>,
     #[serde(default)]
     targets: Vec<TargetFile>,
+    alarms: Option<AlarmsFile>,
 }
 
 fn default_checkpoint_age() -> Span {
@@ -160,6 +162,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Where CRLs and certificates are taken.
     pub targets: Vec<TargetConfig>,
+    /// How people are told of alarms, if they are.
+    pub alarms: Option<AlarmsConfig>,
 }
 
 impl Config {
@@ -198,6 +202,11 @@ impl Config {
         let names: Vec<&str> = authorities.iter().map(|authority| authority.name.as_str()).collect();
         let targets = TargetFile::check_all(file.targets, path, &names).map_err(refuse)?;
         let state_dir = file.state_dir.map(|dir| config::beside(path, &dir));
+        let alarms = file.alarms.map(|alarms| alarms.check(path)).transpose();
+        let alarms = alarms.map_err(|what| refuse(format!("alarms: {what}")))?;
+        if state_dir.is_none() && alarms.is_some() {
+            return Err(refuse("state_dir: alarms need one, to know what was told".into()));
+        }
         if state_dir.is_none() && !targets.is_empty() {
             return Err(refuse("state_dir: targets need one, to know what they have".into()));
         }
@@ -207,7 +216,7 @@ impl Config {
                 vkey,
                 state_dir: state_dir.clone(),
             }),
-            (None, None) if state_dir.is_some() && targets.is_empty() => {
+            (None, None) if state_dir.is_some() && targets.is_empty() && alarms.is_none() => {
                 return Err(refuse("state_dir: there is no ledger to keep a position of".into()));
             }
             (None, None) if authorities.iter().all(|a| matches!(a.work, Work::Distribute { .. })) => None,
@@ -225,6 +234,7 @@ impl Config {
             authorities,
             state_dir,
             targets,
+            alarms,
         })
     }
 }

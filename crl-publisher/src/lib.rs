@@ -15,6 +15,8 @@
 //! `NAME-authorities`) or by reason beside that of everything, and each a delta
 //! CRL (`NAME-delta`); see [`lists`].
 
+pub mod alarms;
+pub mod backoff;
 pub mod catalogue;
 pub mod certificates;
 pub mod config;
@@ -47,6 +49,9 @@ use ca_service::{
 use ca_status::StatusTable;
 use ca_status::crl::CrlScope;
 
+use alarms::metrics::Tally;
+use alarms::queue::Queues;
+use alarms::teller::{self, Setting, Teller};
 use catalogue::{Asset, Catalogue, Content};
 use config::{Config, LedgerConfig, Work};
 use distribute::Distributor;
@@ -98,6 +103,8 @@ pub struct Watched {
     metrics: Metrics,
     meters: Meters,
     targets: Common,
+    tally: Tally,
+    queues: Queues,
 }
 
 /// A publisher that is set up and has read the ledger once.
@@ -113,6 +120,7 @@ pub struct Daemon {
     follower: Option<LedgerFollower<StatusTable>>,
     tasks: Vec<Task>,
     targets: Pool,
+    tellers: Vec<Teller>,
 }
 
 impl Daemon {
@@ -125,7 +133,18 @@ impl Daemon {
         let alarms = Alarms::new();
         let metrics = Metrics::new("crl-publisher", &alarms, clock.now())?;
         let meters = Meters::new(&metrics)?;
-        Self::open_on(config, clock, Watched { alarms, metrics, meters, targets: Common::default() })
+        Self::open_on(
+            config,
+            clock,
+            Watched {
+                alarms,
+                metrics,
+                meters,
+                targets: Common::default(),
+                tally: Tally::default(),
+                queues: Queues::default(),
+            },
+        )
     }
 
     /// The same, with alarms and metrics that are there already.
@@ -190,7 +209,32 @@ impl Daemon {
             }
             None => Pool::default(),
         };
-        Ok(Self { config, clock, watched, view, catalogue, shelf, certificates, follower, tasks, targets })
+        let tellers = match (&config.alarms, &config.state_dir) {
+            (Some(told), Some(state_dir)) => {
+                let setting = Setting {
+                    alarms: alarms.clone(),
+                    errands: watched.targets.errands(),
+                    queues: watched.queues.clone(),
+                    tally: watched.tally.clone(),
+                    clock: clock.clone(),
+                };
+                teller::open(told, state_dir, &setting)?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            config,
+            clock,
+            watched,
+            view,
+            catalogue,
+            shelf,
+            certificates,
+            follower,
+            tasks,
+            targets,
+            tellers,
+        })
     }
 
     /// What is wrong now: nothing, if the configuration and all it names are in order.
@@ -234,6 +278,11 @@ impl Daemon {
         self.targets.tick();
     }
 
+    /// Tells people of alarms, if that is due: for tests.
+    pub fn tell(&self) {
+        self.tellers.iter().for_each(Teller::tick);
+    }
+
     /// The HTTP interface.
     pub fn router(&self) -> Router {
         let shell = Shell {
@@ -259,6 +308,7 @@ impl Daemon {
         let (config, clock, watched) = (self.config.clone(), self.clock.clone(), self.watched.clone());
         let live = Live::of(&self);
         metrics::observe(&watched.metrics, live.shelf())?;
+        watched.tally.observe(&watched.metrics)?;
         watched.targets.observe(&watched.metrics, clock.clone())?;
         if config.ledger.is_some() {
             watched.metrics.observe_ledger(live.view(), &clock)?;
@@ -280,6 +330,9 @@ impl Daemon {
         let bells: Vec<Bell> = self.tasks.iter().map(|_| Bell::new()).collect();
         let react = reaction(&self.tasks, self.view.clone(), self.clock.clone(), bells.clone());
         let mut workers = self.targets.spawn()?;
+        for teller in self.tellers {
+            workers.push(teller.spawn()?);
+        }
         if let Some(follower) = self.follower {
             workers.push(follower.spawn(react, |_| {})?);
         }

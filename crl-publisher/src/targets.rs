@@ -7,7 +7,6 @@
 //! target holds up nothing else. Before something is sent it is verified, and
 //! what stands at the target is read; afterwards it is read back.
 
-pub mod backoff;
 pub mod command;
 pub mod config;
 pub mod courier;

@@ -1,5 +1,7 @@
 //! Targets: what is taken there, what is not, and what happens when they fail.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::fs::{self, File};

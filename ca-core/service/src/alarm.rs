@@ -10,6 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::Bell;
+
 /// A lasting alarm is logged again after this time.
 const REPEAT: Duration = Duration::from_secs(600);
 
@@ -17,7 +19,19 @@ const REPEAT: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug, Default)]
 pub struct Alarms {
     raised: Arc<Mutex<BTreeMap<String, Raised>>>,
+    listeners: Arc<Mutex<Vec<Bell>>>,
     is_trial: bool,
+}
+
+/// An alarm that is raised.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Alarm {
+    /// What it is about.
+    pub topic: String,
+    /// What is wrong, for everybody.
+    pub summary: &'static str,
+    /// What exactly is wrong, for administrators.
+    pub detail: String,
 }
 
 #[derive(Debug)]
@@ -54,6 +68,10 @@ impl Alarms {
                 tracing::error!(topic, "ALARM: {summary}: {detail}");
             }
             raised.insert(topic.to_owned(), Raised { summary, detail, logged: now });
+            drop(raised);
+            if !known {
+                self.ring();
+            }
         }
     }
 
@@ -62,7 +80,30 @@ impl Alarms {
         let old = self.lock().remove(topic);
         if let Some(old) = old.filter(|_| !self.is_trial) {
             tracing::info!(topic, "no longer: {}", old.summary);
+            self.ring();
         }
+    }
+
+    /// Rings `bell` when an alarm is raised, changes or is taken down, until it is stopped.
+    pub fn ring_on_change(&self, bell: Bell) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(bell);
+    }
+
+    fn ring(&self) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|bell| !bell.is_stopped());
+        listeners.iter().for_each(Bell::ring);
+    }
+
+    /// All alarms, with what exactly is wrong.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Alarm> {
+        let alarm = |(topic, raised): (&String, &Raised)| Alarm {
+            topic: topic.clone(),
+            summary: raised.summary,
+            detail: raised.detail.clone(),
+        };
+        self.lock().iter().map(alarm).collect()
     }
 
     /// Takes down the alarms of all topics that begin with `prefix`.
@@ -124,6 +165,25 @@ fn plain(status: StatusCode, text: impl Into<String>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_listens_is_told_of_changes() {
+        let alarms = Alarms::new();
+        let bell = Bell::new();
+        alarms.ring_on_change(bell.clone());
+        let rings = || bell.wait(Duration::ZERO) == crate::Wake::Rung;
+        alarms.raise("ledger", "it is old", "9 days");
+        assert!(rings());
+        alarms.raise("ledger", "it is old", "9 days");
+        assert!(!rings());
+        alarms.raise("ledger", "it is old", "10 days");
+        assert!(rings());
+        assert_eq!(alarms.snapshot()[0].detail, "10 days");
+        alarms.clear("ledger");
+        assert!(rings());
+        alarms.clear("ledger");
+        assert!(!rings());
+    }
 
     #[test]
     fn one_alarm_per_topic() {

@@ -25,7 +25,7 @@ pub mod server;
 pub mod span;
 pub mod watch;
 
-pub use alarm::Alarms;
+pub use alarm::{Alarm, Alarms};
 pub use authority::Authority;
 pub use bell::{Bell, Wake};
 pub use clock::{Clock, ManualClock, SaneClock, SystemClock};

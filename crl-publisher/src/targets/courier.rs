@@ -9,12 +9,12 @@ use ca_domain::Timestamp;
 use ca_service::watch::Fingerprint;
 use ca_service::{Clock, Span};
 
-use super::backoff::Backoff;
 use super::item::{Kind, Owner, hash};
 use super::looks::Looks;
 use super::report::{Behind, Report, Reports};
 use super::state::{Delivered, Record, StateFile, Waiting};
 use super::{Before, Item, Standing, Target, TargetError};
+use crate::backoff::Backoff;
 
 /// After so many failures in a row the rest of a round waits, too: the target is dead.
 const DEAD: u32 = 3;

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use ca_service::{Alarms, Bell, Clock, Errands, Metrics, ServiceError, Span, Worker};
 
 use super::Target;
-use super::backoff::Backoff;
 use super::command::CommandTarget;
 use super::config::{Place, TargetConfig};
 use super::courier::{Courier, Route};
@@ -20,6 +19,7 @@ use super::s3::S3Target;
 use super::spool::Spool;
 use super::state::StateFile;
 use super::worker::TargetWorker;
+use crate::backoff::Backoff;
 
 /// What the targets of one configuration have in common with those of the next. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,12 @@ pub struct Common {
 }
 
 impl Common {
+    /// Where couriers run, and others whose work may hang.
+    #[must_use]
+    pub fn errands(&self) -> Errands {
+        self.errands.clone()
+    }
+
     /// Shows how the targets are when somebody asks.
     ///
     /// # Errors

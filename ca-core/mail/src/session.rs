@@ -1,9 +1,9 @@
-//! The mail server: one connection for many notices.
+//! A connection to a mail server, for many messages.
 
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use ca_files::check_trusted;
+use ca_files::{FileError, check_trusted};
 use ca_signing::Passphrase;
 use lettre::Message;
 use lettre::transport::smtp::Error;
@@ -14,12 +14,11 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 
-use super::config::{SmtpConfig, TlsMode};
-use crate::error::{AuthorityError, Result};
-use crate::init::io;
+use crate::{MailError, SmtpConfig, TlsMode};
 
 /// What came of the last step.
-pub(super) enum Answer {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
     /// The server has the message.
     Taken,
     /// The server does not have it, and said so.
@@ -29,7 +28,7 @@ pub(super) enum Answer {
 }
 
 /// An open connection, logged in.
-pub(super) struct Session {
+pub struct Session {
     connection: SmtpConnection,
 }
 
@@ -38,10 +37,10 @@ impl Session {
     ///
     /// # Errors
     /// The server cannot be reached or trusted, or refuses the login.
-    pub(super) fn open(config: &SmtpConfig) -> Result<Self> {
+    pub fn open(config: &SmtpConfig) -> Result<Self, MailError> {
         let failed = |what: &str, error: &dyn std::fmt::Display| {
-            AuthorityError::Mail(format!(
-                "cannot {what} {}:{}: {error}; nothing was sent over it, the next run tries again",
+            MailError::Server(format!(
+                "cannot {what} {}:{}: {error}; nothing was sent over it",
                 config.host, config.port
             ))
         };
@@ -51,7 +50,7 @@ impl Session {
         let target = (config.host.as_str(), config.port);
         let addresses: Vec<_> = target.to_socket_addrs().map_err(|error| failed("find", &error))?.collect();
         if config.tls == TlsMode::None && !addresses.iter().all(|address| address.ip().is_loopback()) {
-            return Err(AuthorityError::Refused(format!(
+            return Err(MailError::Refused(format!(
                 "{} is not this machine, and smtp.tls is none; use starttls or implicit",
                 config.host
             )));
@@ -75,7 +74,8 @@ impl Session {
     }
 
     /// Whether the connection cannot be used any more.
-    pub(super) fn is_broken(&self) -> bool {
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
         self.connection.has_broken()
     }
 
@@ -84,7 +84,7 @@ impl Session {
     ///
     /// # Errors
     /// What the server said; it has nothing.
-    pub(super) fn offer(&mut self, message: &Message) -> std::result::Result<(), String> {
+    pub fn offer(&mut self, message: &Message) -> Result<(), String> {
         let offered = self.try_offer(message);
         if offered.is_err() && self.connection.command(Rset).is_err() {
             self.connection.abort();
@@ -92,7 +92,7 @@ impl Session {
         offered
     }
 
-    fn try_offer(&mut self, message: &Message) -> std::result::Result<(), String> {
+    fn try_offer(&mut self, message: &Message) -> Result<(), String> {
         let envelope = message.envelope();
         let said = |error: Error| error.to_string();
         let mut options = Vec::new();
@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// Sends the text that was offered.
-    pub(super) fn deliver(&mut self, message: &Message) -> Answer {
+    pub fn deliver(&mut self, message: &Message) -> Answer {
         match self.connection.message(&message.formatted()) {
             Ok(_) => Answer::Taken,
             Err(error) if error.is_transient() || error.is_permanent() => Answer::Refused(error.to_string()),
@@ -127,20 +127,21 @@ impl Session {
     }
 
     /// Says good-bye; what the server answers matters no more.
-    pub(super) fn close(mut self) {
+    pub fn close(mut self) {
         let _ = self.connection.quit();
     }
 }
 
-fn tls(config: &SmtpConfig) -> Result<Option<TlsParameters>> {
+fn tls(config: &SmtpConfig) -> Result<Option<TlsParameters>, MailError> {
     if config.tls == TlsMode::None {
         return Ok(None);
     }
-    let bad = |error: Error| AuthorityError::Mail(format!("cannot set up TLS: {error}; check smtp.ca_root"));
+    let bad = |error: Error| MailError::Server(format!("cannot set up TLS: {error}; check smtp.ca_root"));
     let mut builder = TlsParametersBuilder::new(config.host.clone());
     if let Some(path) = &config.ca_root {
         check_trusted(path)?;
-        let pem = std::fs::read(path).map_err(io("read", path))?;
+        let unreadable = |source| FileError::Io { action: "read", path: path.clone(), source };
+        let pem = std::fs::read(path).map_err(unreadable)?;
         let root = Certificate::from_pem(&pem).map_err(bad)?;
         builder = builder.certificate_store(CertificateStore::None).add_root_certificate(root);
     }

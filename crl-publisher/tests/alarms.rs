@@ -1,0 +1,139 @@
+//! People are told of alarms: once raised, once over, whatever fails.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use ca_service::fixture::client::{self, eventually};
+use ca_service::{Limits, Running};
+use common::{Bench, DAY};
+use serde_json::Value;
+
+const ROOT: &str = "  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n";
+
+/// A web server that keeps what it is told, and answers as a file of the bench says.
+fn hook(bench: &Bench) -> (Running, Receiver<Value>) {
+    let (sender, told) = channel();
+    let mood = bench.write("mood", b"204");
+    let answer = move |headers: HeaderMap, body: String| {
+        let (sender, mood) = (sender.clone(), mood.clone());
+        async move {
+            if headers.get("authorization").is_none_or(|value| value != "Bearer hook-secret") {
+                return StatusCode::UNAUTHORIZED;
+            }
+            sender.send(serde_json::from_str(&body).unwrap()).unwrap();
+            StatusCode::from_bytes(&fs::read(mood).unwrap()).unwrap()
+        }
+    };
+    let app = Router::new().route("/hook", post(answer));
+    (Running::start(([127, 0, 0, 1], 0).into(), app, Limits::default(), Vec::new()).unwrap(), told)
+}
+
+fn said(told: &Receiver<Value>) -> Vec<String> {
+    told.try_iter()
+        .map(|event| format!("{} {}", event["event"].as_str().unwrap(), event["topic"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn once_raised_and_once_over_also_after_failures_and_restarts() {
+    let bench = Bench::new();
+    let (server, told) = hook(&bench);
+    bench.private("token", b"Bearer hook-secret\n");
+    let open = || {
+        bench.open(&format!(
+            "{ROOT}state_dir: state\nalarms:\n  after: 0s\n  repeat: 1h\n  webhook: {{url: 'http://{}/hook', authorization_file: token}}\n",
+            server.address()
+        ))
+    };
+    let mut daemon = open();
+    daemon.tick();
+    daemon.tell();
+    let event = told.try_recv().unwrap();
+    assert_eq!((&event["event"], &event["topic"]), (&"raised".into(), &"crl root".into()));
+    assert_eq!((&event["version"], &event["daemon"]), (&1.into(), &"crl-publisher".into()));
+    assert_eq!(said(&told), ["raised source root"]);
+    daemon.tell();
+    assert_eq!(said(&told), [""; 0]);
+
+    // A restart tells nothing again, and takes nothing for over too early.
+    let mut daemon = open();
+    daemon.tell();
+    daemon.tick();
+    daemon.tell();
+    assert_eq!(said(&told), [""; 0]);
+    bench.clock.advance(3_600);
+    daemon.tell();
+    assert_eq!(said(&told), ["repeated crl root", "repeated source root"]);
+
+    // The server refuses, and the alarm for that is not told to it. It comes when it takes it.
+    bench.write("mood", b"500");
+    bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
+    daemon.tick();
+    daemon.tell();
+    assert_eq!(said(&told), ["cleared crl root"]);
+    assert_eq!(bench.alarms(&daemon), ["alarms webhook: alarms cannot be told"]);
+    // The next start knows.
+    assert_eq!(bench.alarms(&open()), ["alarms webhook: alarms cannot be told"]);
+    bench.write("mood", b"200");
+    daemon.tell();
+    assert_eq!(said(&told), [""; 0], "not before the pause is over");
+    bench.clock.advance(10);
+    daemon.tell();
+    assert_eq!(said(&told), ["cleared crl root", "cleared source root"]);
+    assert_eq!(bench.alarms(&daemon), [""; 0]);
+    daemon.tell();
+    assert_eq!(said(&told), [""; 0]);
+    server.stop();
+}
+
+#[test]
+fn a_wrong_token_is_told_without_it() {
+    let bench = Bench::new();
+    let (server, _told) = hook(&bench);
+    bench.private("token", b"Bearer wrong-secret\n");
+    let url = format!("http://{}/hook", server.address());
+    let mut daemon = bench.open(&format!(
+        "{ROOT}state_dir: state\nalarms: {{after: 0s, webhook: {{url: '{url}', authorization_file: token}}}}\n"
+    ));
+    daemon.tick();
+    daemon.tell();
+    let detail = daemon.alarms().detail("alarms webhook").unwrap();
+    assert!(
+        detail.contains("401") && !detail.contains("wrong-secret") && !detail.contains("/hook"),
+        "{detail}"
+    );
+    server.stop();
+}
+
+#[test]
+fn a_mail_server_that_never_answers_delays_nothing() {
+    let bench = Bench::new();
+    let (server, told) = hook(&bench);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    bench.private("token", b"Bearer hook-secret\n");
+    let daemon = bench.open(&format!(
+        "{ROOT}state_dir: state\nalarms:\n  after: 0s\n  webhook: {{url: 'http://{}/hook', authorization_file: token}}\n  \
+         mail: {{smtp: {{host: 127.0.0.1, port: {}, tls: none, timeout_seconds: 600}}, from: ca@example.test, to: [ops@example.test]}}\n",
+        server.address(),
+        silent.local_addr().unwrap().port()
+    ));
+    let running = daemon.start(([127, 0, 0, 1], 0).into()).unwrap();
+    let _connection = silent.accept().unwrap();
+    let wait = std::time::Duration::from_secs(30);
+    assert_eq!(told.recv_timeout(wait).unwrap()["topic"], "crl root");
+    for number in 1..=3 {
+        let crl = bench.make_crl(&bench.root, number, 90 * DAY);
+        bench.write("root.crl", &crl);
+        eventually("the CRL", || (client::get(running.address(), "/crl/root.crl").body == crl).then_some(()));
+    }
+    running.stop();
+    server.stop();
+}
