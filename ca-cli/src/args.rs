@@ -30,7 +30,7 @@ pub(crate) use check::{CheckArgs, CheckCommand, UrlsArgs};
 pub(crate) use crl::{CrlCommand, IssueCrlArgs};
 pub(crate) use escrow::{
     AgentCommand, CompleteArgs, ContributeArgs, EscrowCommand, HistoryCommand, HistoryExportArgs,
-    KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs,
+    KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs, WantedArgs,
 };
 pub(crate) use export::{
     BundleArgs, BundleFormat, ExchangeArgs, ExportCommand, IntuneArgs, KeySourceArgs, MobileconfigArgs,

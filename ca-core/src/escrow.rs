@@ -10,11 +10,12 @@
 mod complete;
 mod request;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use ca_domain::{Detail, KeyIdentifier, SerialNumber, Timestamp};
 use ca_files::StagedFile;
-use ca_index::Index;
+use ca_index::{Index, lookup_key};
 use ca_ledger::{EntryKind, NewEntry};
 use ca_signing::SoftwareKey;
 use x509_cert::Certificate;
@@ -22,7 +23,8 @@ use x509_cert::Certificate;
 pub use ca_escrow::{
     Agent, Archive, Contribution, EscrowError, EscrowPolicy, RecoveryRequest, SealedKey, contribute, seal,
 };
-pub use complete::{Completed, Completion, Delivery, complete_recovery};
+pub use complete::{Completed, Completion, Delivery, Opening, complete_recovery};
+pub(crate) use complete::{Opened, open_recovery};
 pub use request::{RecoveryOrder, Requested, request_recovery};
 
 use crate::certify::{base64, detail_bytes};
@@ -201,6 +203,13 @@ pub fn archived(home: &Home, wanted: &Wanted, wait: &Wait<'_>) -> Result<Vec<Arc
         return Err(AuthorityError::NotFound(format!(
             "{whose}; only keys issued with --escrow or as the encryption half of a pair are"
         )));
+    }
+    if let Wanted::Mailboxes(mailboxes) = wanted {
+        let names = keys.iter().flat_map(|key| &key.issuance.record.mailboxes);
+        let found: HashSet<String> = names.map(|name| lookup_key(name)).collect();
+        for mailbox in mailboxes.iter().filter(|mailbox| !found.contains(&lookup_key(mailbox))) {
+            (wait.warn)(&format!("no key of {mailbox} is archived"));
+        }
     }
     Ok(keys)
 }

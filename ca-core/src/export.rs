@@ -1,6 +1,7 @@
 //! Certificates in the forms that other programs read.
 
 pub mod apple;
+mod archive;
 pub mod bundle;
 mod debian;
 pub mod exchange;

@@ -1,6 +1,6 @@
 //! Profiles for Apple's devices: against Apple's payload keys, and their keys opened.
 
-use chancery_tests::escrow::{add_agents, encrypt_to, issue_archived};
+use chancery_tests::escrow::{add_agents, contribute, encrypt_to, issue_archived, request};
 use chancery_tests::home::P12_PASSWORD;
 use chancery_tests::tool::{python, source_root};
 use chancery_tests::{Home, Outcome, Tool};
@@ -112,8 +112,18 @@ fn a_signed_profile_with_the_whole_history() {
     assert_eq!(details.matches(&sha256).count(), 3);
     home.verify_ledger();
 
-    // Exported again, it replaces what the device has.
-    export(&home, &format!("{ALL} --out again.mobileconfig")).ok();
+    // Exported again, with the old keys out of the archive, it replaces what the device has.
+    request(&home, DORA, "request.json");
+    for agent in ["anna", "carla"] {
+        contribute(&home, agent, "request.json", &format!("{agent}.json")).ok();
+    }
+    export(&home, "--p12 sign.p12 --share anna.json --share carla.json --passphrase-file passphrase")
+        .fails(2, &["required"]);
+    export(
+        &home,
+        "--p12 sign.p12 --share anna.json --share carla.json --passphrase-file passphrase --out again.mobileconfig",
+    )
+    .ok();
     let again = check(&home, "again.mobileconfig");
     assert_eq!(again["PayloadIdentifier"], profile["PayloadIdentifier"]);
     let uuids = |profile: &Value| -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chancery_tests::escrow::{add_agents, encrypt_to, issue_archived};
+use chancery_tests::escrow::{add_agents, contribute, encrypt_to, issue_archived};
 use chancery_tests::home::snapshot;
 use chancery_tests::tool::{python, source_root};
 use chancery_tests::{Home, Tool};
@@ -137,6 +137,68 @@ fn bodies_for_graph_open_with_the_connectors_key() {
     }
     let entries = home.ca("--json ledger show").ok().text();
     assert_eq!(entries.matches("\"keyExported\"").count(), 4, "{entries}");
+    home.verify_ledger();
+}
+
+/// The agents contribute once for everybody: no file with keys lies in between.
+#[test]
+fn the_history_of_many_people_out_of_the_archive() {
+    let home = Home::prepared();
+    add_agents(&home);
+    connector(&home);
+    let people = ["gina", "hugo"];
+    for (name, generations) in people.iter().zip([2, 1]) {
+        for generation in 1..=generations {
+            issue_archived(&home, &format!("{name}@example.test"), &format!("{name}{generation}"));
+        }
+    }
+    home.write_private("people.csv", "email\ngina@example.test\nhugo@example.test\nbob@example.test\n");
+    let asked = home
+        .ca("--json escrow recover --batch people.csv --out request.json --passphrase-file passphrase")
+        .ok()
+        .says(&["no key of bob@example.test is archived"]);
+    let asked: Value = serde_json::from_slice(&asked.stdout).expect("JSON");
+    assert_eq!(asked["serials"].as_array().map(Vec::len), Some(3), "{asked}");
+    for agent in ["anna", "carla"] {
+        contribute(&home, agent, "request.json", &format!("{agent}.json")).ok();
+    }
+    let export = |words: &str| {
+        home.ca("--json export intune --connector-key connector.pem --passphrase-file passphrase")
+            .words("--share anna.json --share carla.json")
+            .words(words)
+            .run()
+    };
+    export("--email gina@example.test --out no").fails(3, &["hugo@example.test", "not named"]);
+    export("--batch people.csv --out no").fails(2, &["line 4", "bob@example.test"]);
+    assert!(!home.path("no/manifest.csv").exists());
+    home.write_private("two.csv", "email\ngina@example.test\nhugo@example.test\n");
+    let done = export("--batch two.csv --out intune").ok().json();
+    let keys: Vec<_> = done["people"]
+        .as_array()
+        .expect("people")
+        .iter()
+        .map(|one| one["keys"].as_array().map(Vec::len))
+        .collect();
+    assert_eq!(keys, [Some(2), Some(1)], "{done}");
+    all_private(&home.path("intune"));
+    for row in table(&home, "intune/manifest.csv", "UserPrincipalName") {
+        let body = home.read(&format!("intune/graph/{}.json", row[3]));
+        let password = password(&home, &serde_json::from_str(&body).expect("JSON"));
+        let path = home.path("intune").join(&row[2]);
+        assert_eq!(open(&home, &path, &password, "opened"), (row[4].clone(), row[3].clone()));
+    }
+    // The recovery is done, and the ledger says of each person what happened.
+    export("--batch two.csv --out again").fails(3, &["was completed"]);
+    for (name, count) in people.iter().zip([2, 1]) {
+        let shown = home.ca(&format!("--json person show --email {name}@example.test")).ok().json();
+        let recoveries = shown["recoveries"].as_array().expect("recoveries").clone();
+        assert_eq!(recoveries.len(), 1 + count, "asked for once, {count} keys recovered: {shown}");
+    }
+    let entries = home.ca("--json ledger show").ok().text();
+    assert_eq!(
+        (entries.matches("\"keyRecovered\"").count(), entries.matches("\"keyExported\"").count()),
+        (3, 3)
+    );
     home.verify_ledger();
 }
 

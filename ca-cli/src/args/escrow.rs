@@ -28,6 +28,7 @@ pub(crate) enum EscrowCommand {
 Examples:
   ca escrow recover --email alice@example.test --reason 'left, mail is needed' --out request.json
   ca escrow recover 4f0c... --out request.json
+  ca escrow recover --batch people.csv --reason 'move to Intune' --out request.json
 
 Send the file to the agents. Each runs `ca escrow contribute`; then run `ca escrow complete`.")]
     Recover(RecoverArgs),
@@ -81,9 +82,12 @@ pub(crate) struct WantedArgs {
     /// The serial number of one certificate, hexadecimal.
     #[arg(value_name = "SERIAL")]
     pub(crate) serial: Option<String>,
-    /// All archived keys of this mailbox. May be repeated, for one who had several.
+    /// All archived keys of this mailbox. May be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) email: Vec<String>,
+    /// All archived keys of the people of a table, CSV with a header.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) batch: Option<PathBuf>,
 }
 
 /// The passphrase of a request's private key.

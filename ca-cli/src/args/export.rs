@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::certificate::P12Profile;
+use super::escrow::RequestPassphraseArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExportCommand {
@@ -49,8 +50,12 @@ All keys of the files must open with the same password; the device asks for it. 
 Examples:
   ca export intune --email alice@example.test --p12 alice.p12 --p12 alice-history.p12 --out intune
   ca export intune --batch batch-2026-11/passwords.csv --connector-key connector.blob --out intune
+  ca escrow recover --batch people.csv --out request.json      # then `ca escrow contribute` by the agents
+  ca export intune --batch people.csv --share share-anna.json --share share-bert.json \\
+     --connector-key connector.blob --out intune
 
-A table has the columns email, file and password, and upn if wanted; `ca issue --batch` writes one.
+A table has the columns email, file and password, and upn if wanted; `ca issue --batch` writes one. With --share,
+file and password may be left out.
 With the connector's public key no password is in clear in any file. See docs/intune.md.")]
     Intune(Box<IntuneArgs>),
 }
@@ -109,6 +114,11 @@ pub(crate) struct KeySourceArgs {
     /// An open descriptor to read the password of the PKCS#12 files from.
     #[arg(long, value_name = "N")]
     pub(crate) p12_password_fd: Option<u32>,
+    /// A contribution of a recovery agent, for keys out of the archive; repeated, one a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) share: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: RequestPassphraseArgs,
     /// Export although archived encryption keys of the person are in none of the files.
     #[arg(long)]
     pub(crate) partial: bool,

@@ -2,6 +2,8 @@
 
 mod recovery;
 
+pub(super) use recovery::read_shares;
+
 use ca_core::domain::Timestamp;
 use ca_core::escrow::{self, ArchivedKey, EscrowPolicy, Wanted};
 use serde_json::{Value, json};

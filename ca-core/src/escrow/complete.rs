@@ -1,5 +1,6 @@
 //! Opening the archives with what the agents gave.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ca_domain::{Detail, SerialNumber, Timestamp};
@@ -18,8 +19,8 @@ use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait};
 use crate::inventory::{Inventory, Issuance, sha256_from_hex};
 
-/// What `ca escrow complete` is told.
-pub struct Completion<'a> {
+/// What opens archived keys.
+pub struct Opening<'a> {
     /// The request; none for the one that the contributions name.
     pub request: Option<&'a str>,
     /// Whose keys they must be; none for those of the request.
@@ -28,6 +29,12 @@ pub struct Completion<'a> {
     pub contributions: &'a [(String, Vec<u8>)],
     /// Opens the request's private key.
     pub passphrase: &'a Passphrase,
+}
+
+/// What `ca escrow complete` is told.
+pub struct Completion<'a> {
+    /// What opens the keys.
+    pub opening: Opening<'a>,
     /// Where the keys go.
     pub delivery: &'a Delivery,
     /// Who does it.
@@ -75,10 +82,35 @@ pub fn complete_recovery(
     now: Timestamp,
     wait: &Wait<'_>,
 ) -> Result<Completed> {
+    let opened = open_recovery(home, &completion.opening, wait)?;
+    let staged = stage(completion.delivery, &opened.keys, &opened.owners)?;
+    let files = opened.commit(home, Vec::new(), staged, completion.actor, now, wait)?;
+    Ok(Completed {
+        request: opened.id,
+        person: opened.request.person,
+        certificates: opened.owners.iter().map(|one| one.issuance.record.serial).collect(),
+        agents: opened.contributors.into_iter().map(|agent| agent.agent).collect(),
+        files,
+    })
+}
+
+/// Keys that were opened, but whose recovery is not recorded yet: they must not leave
+/// the process.
+pub(crate) struct Opened {
+    id: String,
+    request: RecoveryRequest,
+    contributors: Vec<Contributor>,
+    /// The keys, in the order of `owners`.
+    pub(crate) keys: Vec<RecoveredKey>,
+    pub(crate) owners: Vec<Owner>,
+}
+
+/// Checks the contributions and opens the archives.
+pub(crate) fn open_recovery(home: &Home, opening: &Opening<'_>, wait: &Wait<'_>) -> Result<Opened> {
     let dir = dir(home);
-    let id = match completion.request {
+    let id = match opening.request {
         Some(id) => id.to_owned(),
-        None => named_request(completion.contributions)?,
+        None => named_request(opening.contributions)?,
     };
     let archives = standing(&home.ledger()?, &id)?;
     let (request, bytes) = RequestFiles::request(&dir, &id)?;
@@ -87,37 +119,46 @@ pub fn complete_recovery(
             "the request {id} in this home was changed since it was made; ask again with `ca escrow recover`"
         )));
     }
-    if let Some(wanted) = completion.wanted {
+    if let Some(wanted) = opening.wanted {
         check_wanted(home, wanted, &archives, &id, wait)?;
     }
-    let keys = archives
-        .archives
-        .iter()
-        .map(|sha256| Ok(Archive::load(&dir, sha256)?))
-        .collect::<Result<Vec<_>>>()?;
-    let recovery_key = RequestFiles::key(&dir, &id, completion.passphrase)?;
-    let recovered = recover(&request, &keys, &recovery_key, completion.contributions)?;
+    // In the order of the request: the ledger has them by person.
+    let order: HashMap<&str, usize> =
+        request.keys.iter().zip(0..).map(|(key, at)| (key.archive.as_str(), at)).collect();
+    let mut wanted = archives.archives;
+    wanted.sort_by_key(|sha256| order.get(hex::encode(sha256).as_str()).copied());
+    let keys = wanted.iter().map(|sha256| Ok(Archive::load(&dir, sha256)?)).collect::<Result<Vec<_>>>()?;
+    let recovery_key = RequestFiles::key(&dir, &id, opening.passphrase)?;
+    let recovered = recover(&request, &keys, &recovery_key, opening.contributions)?;
+    let owners = issued(home, &recovered.keys, wait)?;
+    Ok(Opened { id, request, contributors: recovered.contributors, keys: recovered.keys, owners })
+}
 
-    let issued = issued(home, &recovered.keys, wait)?;
-    let staged = stage(completion.delivery, &request, &recovered.keys, &issued)?;
-    let acts = acts(&request, &recovered.contributors, &issued, completion.actor, now)?;
-    let mut writer = home.writer(wait)?;
-    standing(writer.ledger.reader(), &id)?;
-    writer.commit(acts, now, wait.warn)?;
-    let mut files = Vec::new();
-    for file in staged {
-        files.push(file.publish()?);
+impl Opened {
+    /// Records the recovery with `more` acts in one, then gives the files their names.
+    pub(crate) fn commit(
+        &self,
+        home: &Home,
+        more: Vec<(NewEntry, Detail)>,
+        staged: Vec<StagedFile>,
+        actor: &str,
+        now: Timestamp,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<PathBuf>> {
+        let mut acts = acts(&self.request, &self.contributors, &self.owners, actor, now)?;
+        acts.extend(more);
+        let mut writer = home.writer(wait)?;
+        standing(writer.ledger.reader(), &self.id)?;
+        writer.commit(acts, now, wait.warn)?;
+        let mut files = Vec::new();
+        for file in staged {
+            files.push(file.publish()?);
+        }
+        if let Err(error) = remove_request_key(&dir(home), &self.id) {
+            (wait.warn)(&format!("the key of the completed request is still there: {error}"));
+        }
+        Ok(files)
     }
-    if let Err(error) = remove_request_key(&dir, &id) {
-        (wait.warn)(&format!("the key of the completed request is still there: {error}"));
-    }
-    Ok(Completed {
-        request: id,
-        person: request.person,
-        certificates: issued.iter().map(|one| one.issuance.record.serial).collect(),
-        agents: recovered.contributors.into_iter().map(|agent| agent.agent).collect(),
-        files,
-    })
 }
 
 /// The request that the contributions answer; all the same one.
@@ -139,7 +180,7 @@ struct Standing {
 /// Finds a request in the ledger and refuses one that was completed: each
 /// recovery needs the agents anew.
 fn standing(ledger: &LedgerReader, id: &str) -> Result<Standing> {
-    let mut found = None;
+    let mut found: Option<Standing> = None;
     for item in ledger.entries(0..ledger.checkpoint().size) {
         let (position, entry) = item?;
         if !matches!(entry.kind, EntryKind::RecoveryRequested | EntryKind::KeyRecovered) {
@@ -148,7 +189,10 @@ fn standing(ledger: &LedgerReader, id: &str) -> Result<Standing> {
         match Detail::from_bytes(&ledger.detail(position)?) {
             Ok(Detail::RecoveryRequested { request, sha256, archives, .. }) if request == id => {
                 let archives = archives.iter().map(|text| sha256_from_hex(text)).collect::<Option<Vec<_>>>();
-                found = archives.map(|archives| Standing { sha256, archives });
+                let Some(archives) = archives else { continue };
+                // An entry a person, of the same request.
+                let standing = found.get_or_insert_with(|| Standing { sha256, archives: Vec::new() });
+                standing.archives.extend(archives);
             }
             Ok(Detail::KeyRecovered { request, .. }) if request == id => {
                 return Err(AuthorityError::Refused(format!(
@@ -182,10 +226,10 @@ fn check_wanted(home: &Home, wanted: &Wanted, standing: &Standing, id: &str, wai
 }
 
 /// A certificate of a recovered key, with its issuers.
-struct Owner {
-    issuance: Issuance,
+pub(crate) struct Owner {
+    pub(crate) issuance: Issuance,
     archive: [u8; 32],
-    chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
 }
 
 /// The certificates as the ledger has them; the archive's own copy must be the same.
@@ -206,13 +250,8 @@ fn issued(home: &Home, keys: &[RecoveredKey], wait: &Wait<'_>) -> Result<Vec<Own
     Ok(owners)
 }
 
-fn stage(
-    delivery: &Delivery,
-    request: &RecoveryRequest,
-    keys: &[RecoveredKey],
-    owners: &[Owner],
-) -> Result<Vec<StagedFile>> {
-    let names: Vec<String> = owners.iter().map(|owner| friendly_name(&request.person, owner)).collect();
+fn stage(delivery: &Delivery, keys: &[RecoveredKey], owners: &[Owner]) -> Result<Vec<StagedFile>> {
+    let names: Vec<String> = owners.iter().map(friendly_name).collect();
     let identity = |index: usize| Identity {
         key: &keys[index].key,
         certificate: &owners[index].issuance.der,
@@ -263,8 +302,8 @@ fn file_name(owner: &Owner) -> String {
     format!("{day}-{serial}")
 }
 
-fn friendly_name(person: &str, owner: &Owner) -> String {
-    format!("{person} {}", file_name(owner))
+fn friendly_name(owner: &Owner) -> String {
+    format!("{} {}", owner.issuance.record.person, file_name(owner))
 }
 
 fn acts(
@@ -292,7 +331,7 @@ fn acts(
         let detail = Detail::KeyRecovered {
             request: request.id.clone(),
             archive: hex::encode(owner.archive),
-            person: request.person.clone(),
+            person: owner.issuance.record.person.clone(),
             agents: agents.clone(),
             actor: actor.to_owned(),
         };

@@ -15,9 +15,11 @@ use plist::{Dictionary, Value};
 
 pub use account::{Account, MailServer};
 
-use super::keys::{HeldKey, KeyFile, PersonKeys, commit, person_keys};
+use super::archive::FromArchive;
+use super::keys::{HeldKey, KeyFile, PersonKeys, person_keys};
 use super::trust::{TrustSet, slug};
 use crate::error::{AuthorityError, Result};
+use crate::escrow::Opening;
 use crate::home::{Home, Wait};
 use crate::inventory::Inventory;
 use payload::{Namespace, payload};
@@ -28,6 +30,8 @@ pub struct ProfileRequest<'a> {
     pub mailbox: &'a str,
     /// The keys.
     pub files: &'a [KeyFile<'a>],
+    /// More keys, out of the archive.
+    pub archive: Option<&'a Opening<'a>>,
     /// Encrypts the keys in the profile. The device asks for it.
     pub password: &'a Passphrase,
     /// Whether the profile holds the password, so that the device does not ask.
@@ -69,7 +73,8 @@ pub struct WrittenProfile {
 /// Writes a profile, mode 0600, and records which keys are in it.
 ///
 /// # Errors
-/// As [`person_keys`]; a file that exists; a signer that cannot sign. Nothing was
+/// A file with keys that others can read, that does not open, or that holds a key of
+/// somebody else; shares that do not open the archive; a file that exists; a signer that cannot sign. Nothing was
 /// written or recorded then.
 pub fn write_profile(
     home: &Home,
@@ -80,8 +85,11 @@ pub fn write_profile(
     if !request.replace {
         crate::issue::output::check_new([&request.out.to_owned()])?;
     }
+    let mut archive = FromArchive::open(home, request.archive, wait)?;
+    let more = archive.take(request.mailbox);
+    archive.check_taken()?;
     let mut inventory = Inventory::open(home, wait)?;
-    let mut person = person_keys(home, &mut inventory, request.mailbox, request.files, wait)?;
+    let mut person = person_keys(home, &mut inventory, request.mailbox, request.files, more, wait)?;
     let signer = request
         .signer
         .map(|file| sign::ProfileSigner::load(home, &mut inventory, file, now, wait))
@@ -110,7 +118,7 @@ pub fn write_profile(
         .map(|key| key.exported(&person.mailbox, "appleProfile", &bytes, request.actor, now))
         .collect::<Result<Vec<_>>>()?;
     let staged = StagedFile::write(request.out, &bytes, Mode::Private)?;
-    commit(home, acts, vec![staged], now, wait)?;
+    archive.commit(home, acts, vec![staged], request.actor, now, wait)?;
     Ok(WrittenProfile {
         path: request.out.to_owned(),
         keys: person.keys.iter().map(|key| key.issuance.record.serial).collect(),

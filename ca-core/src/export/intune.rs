@@ -18,11 +18,13 @@ use zeroize::Zeroizing;
 pub use connector::ConnectorKey;
 pub use table::{TableRow, read_table};
 
-use super::keys::{HeldKey, KeyFile, MissingKey, PersonKeys, commit, person_keys};
+use super::archive::FromArchive;
+use super::keys::{HeldKey, KeyFile, MissingKey, PersonKeys, person_keys};
 use super::powershell;
 use super::trust::{TrustSet, slug};
 use crate::certify::base64;
 use crate::error::{AuthorityError, Result};
+use crate::escrow::Opening;
 use crate::home::{Home, Wait};
 use crate::inventory::Inventory;
 use crate::issue::output::check_new;
@@ -51,6 +53,8 @@ pub struct IntunePerson<'a> {
 pub struct IntuneRequest<'a> {
     /// Whose keys.
     pub people: &'a [IntunePerson<'a>],
+    /// More keys, out of the archive.
+    pub archive: Option<&'a Opening<'a>>,
     /// The table that they come from, for messages.
     pub table: &'a str,
     /// Where the files go: a directory of their own, mode 0700.
@@ -85,15 +89,17 @@ pub struct IntuneExported {
 /// Writes the directory, and records which keys are in it.
 ///
 /// # Errors
-/// Somebody's keys cannot be read ([`person_keys`]), all faults of a table together; a
-/// file that exists. Nothing was written or recorded then.
+/// Somebody's keys cannot be read, all faults of a table together; shares that do not
+/// open the archive; a file that exists. Nothing was written or recorded then.
 pub fn export_intune(
     home: &Home,
     request: &IntuneRequest<'_>,
     now: Timestamp,
     wait: &Wait<'_>,
 ) -> Result<(Vec<IntuneExported>, Vec<PathBuf>)> {
-    let people = gather(home, request, wait)?;
+    let mut archive = FromArchive::open(home, request.archive, wait)?;
+    let people = gather(home, request, &mut archive, wait)?;
+    archive.check_taken()?;
     let mut names: Vec<String> = people
         .iter()
         .flat_map(|(person, _)| &person.keys)
@@ -141,16 +147,22 @@ pub fn export_intune(
         directory.stage(&format!("{}.cer", one.file_stem), &one.der)?;
     }
     directory.stage("profile-values.txt", profile_values(&trust, request.connector).as_bytes())?;
-    let files = commit(home, acts, directory.staged, now, wait)?;
+    let files = archive.commit(home, acts, directory.staged, request.actor, now, wait)?;
     Ok((exported, files))
 }
 
 /// Everybody's keys and user principal name; of a table, all faults together.
-fn gather(home: &Home, request: &IntuneRequest<'_>, wait: &Wait<'_>) -> Result<Vec<(PersonKeys, String)>> {
+fn gather(
+    home: &Home,
+    request: &IntuneRequest<'_>,
+    archive: &mut FromArchive,
+    wait: &Wait<'_>,
+) -> Result<Vec<(PersonKeys, String)>> {
     let mut inventory = Inventory::open(home, wait)?;
     let (mut people, mut bad) = (Vec::new(), Vec::new());
     for one in request.people {
-        match (one_person(home, &mut inventory, request, one, wait), one.line) {
+        let more = archive.take(one.mailbox);
+        match (one_person(home, &mut inventory, request, one, more, wait), one.line) {
             (Ok(found), _) => people.push(found),
             (Err(error), Some(line)) => bad.push(BadLine { line, what: error.to_string() }),
             (Err(error), None) => return Err(error),
@@ -167,9 +179,10 @@ fn one_person(
     inventory: &mut Inventory,
     request: &IntuneRequest<'_>,
     one: &IntunePerson<'_>,
+    more: Vec<HeldKey>,
     wait: &Wait<'_>,
 ) -> Result<(PersonKeys, String)> {
-    let mut person = person_keys(home, inventory, one.mailbox, &one.files, wait)?;
+    let mut person = person_keys(home, inventory, one.mailbox, &one.files, more, wait)?;
     if !request.partial {
         person.check_complete()?;
     }

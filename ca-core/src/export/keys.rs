@@ -64,20 +64,21 @@ pub struct PersonKeys {
     pub missing: Vec<MissingKey>,
 }
 
-/// Reads PKCS#12 files of `mailbox`.
+/// Reads PKCS#12 files of `mailbox`; `more` are keys of theirs from elsewhere.
 ///
 /// # Errors
 /// A file that others can read, that does not open, or that holds a key of somebody
 /// else or of a certificate that this home did not issue; no key at all.
-pub fn person_keys(
+pub(super) fn person_keys(
     home: &Home,
     inventory: &mut Inventory,
     mailbox: &str,
     files: &[KeyFile<'_>],
+    more: Vec<HeldKey>,
     wait: &Wait<'_>,
 ) -> Result<PersonKeys> {
     let mailbox = Mailbox::parse(mailbox)?;
-    let mut keys: Vec<HeldKey> = Vec::new();
+    let mut keys = more;
     for file in files {
         for one in load(file.path, file.password)? {
             let issuance = issued(inventory, &one.certificate, file.path, wait)?;
@@ -91,18 +92,13 @@ pub fn person_keys(
             if keys.iter().any(|known| known.issuance.record.serial == issuance.record.serial) {
                 continue;
             }
-            keys.push(HeldKey {
-                key: one.key,
-                chain: inventory.chain(home, &issuance)?,
-                encrypts: may_encrypt(&issuance.certificate)?,
-                signs: may_sign(&issuance.certificate)?,
-                issuance,
-            });
+            let chain = inventory.chain(home, &issuance)?;
+            keys.push(HeldKey::new(one.key, issuance, chain)?);
         }
     }
     if keys.is_empty() {
         return Err(AuthorityError::Input(format!(
-            "none of the files holds a private key of {mailbox}; name PKCS#12 files with --p12"
+            "there is no private key of {mailbox}; name PKCS#12 files with --p12, or the agents' shares with --share"
         )));
     }
     keys.sort_by_key(|key| key.issuance.record.position);
@@ -184,7 +180,7 @@ impl PersonKeys {
         }
         Err(AuthorityError::Refused(format!(
             "{} has archived encryption keys that no file holds ({}), and could not read old mail; get them with \
-             `ca history export`, or give --partial to leave them out",
+             `ca escrow recover`, or give --partial to leave them out",
             self.mailbox,
             archived.join(", ")
         )))
@@ -192,6 +188,11 @@ impl PersonKeys {
 }
 
 impl HeldKey {
+    pub(super) fn new(key: SoftwareKey, issuance: Issuance, chain: Vec<Vec<u8>>) -> Result<Self> {
+        let (encrypts, signs) = (may_encrypt(&issuance.certificate)?, may_sign(&issuance.certificate)?);
+        Ok(Self { key, issuance, chain, encrypts, signs })
+    }
+
     /// Whether it can be used for new mail.
     #[must_use]
     pub fn is_current(&self, now: Timestamp) -> bool {

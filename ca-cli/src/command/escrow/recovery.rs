@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 use ca_core::domain::SerialNumber;
 use ca_core::escrow::{
-    self, Completion, Delivery, RecoveryOrder, RecoveryRequest, Wanted, complete_recovery, request_recovery,
+    self, Completion, Delivery, Opening, RecoveryOrder, RecoveryRequest, Wanted, complete_recovery,
+    request_recovery,
 };
 use ca_core::files::{Mode, write_atomic};
+use ca_core::people;
 use ca_core::signing::key_file::is_encrypted;
-use ca_core::signing::{KdfCost, SoftwareKey};
+use ca_core::signing::{KdfCost, Passphrase, SoftwareKey};
 use serde_json::json;
 
 use crate::args::{
     CompleteArgs, ContributeArgs, HistoryExportArgs, KeyFilesArgs, RecoverArgs, RequestPassphraseArgs,
+    WantedArgs,
 };
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -28,9 +31,17 @@ const MAX_FILE: u64 = 64 << 20;
 pub(super) fn recover(args: &RecoverArgs, context: &Context) -> Result<()> {
     let wanted = match &args.wanted.serial {
         Some(serial) => Wanted::Serial(SerialNumber::parse(serial)?),
-        None => Wanted::Mailboxes(args.wanted.email.clone()),
+        None => Wanted::Mailboxes(mailboxes(&args.wanted)?),
     };
     request(&wanted, args.reason.as_deref(), &args.out, args.force, &args.passphrase, context)
+}
+
+/// Everybody who was named, or is in the table.
+fn mailboxes(wanted: &WantedArgs) -> Result<Vec<String>> {
+    let Some(path) = &wanted.batch else { return Ok(wanted.email.clone()) };
+    let name = path.display().to_string();
+    let table = people::parse(&read_limited(path, people::MAX_LEN)?, &name)?;
+    Ok(table.complete(&name)?.iter().map(|person| person.mailbox().to_owned()).collect())
 }
 
 fn request(
@@ -150,11 +161,7 @@ fn finish(
         return Err(CliError::Usage("no file was named for the keys; give --p12 FILE or --dir DIR".into()));
     }
     let home = context.home()?;
-    let contributions = shares
-        .iter()
-        .map(|path| Ok((path.display().to_string(), read_limited(path, MAX_FILE)?)))
-        .collect::<Result<Vec<_>>>()?;
-    let passphrase = source(passphrase).read("the recovery request")?;
+    let (contributions, passphrase) = read_shares(shares, passphrase)?;
     let password = Source {
         file: files.p12_password_file.as_ref(),
         fd: files.p12_password_fd,
@@ -170,10 +177,7 @@ fn finish(
     let now = context.now()?;
     let actor = context.actor();
     let completion = Completion {
-        request: id,
-        wanted,
-        contributions: &contributions,
-        passphrase: &passphrase,
+        opening: Opening { request: id, wanted, contributions: &contributions, passphrase: &passphrase },
         delivery: &delivery,
         actor: &actor,
     };
@@ -196,6 +200,21 @@ fn finish(
         "files": completed.files,
     });
     show(context, &text, &value)
+}
+
+/// The name and content of an agent's file.
+pub(in crate::command) type Contributed = (String, Vec<u8>);
+
+/// The agents' files, and the passphrase of the request that they answer.
+pub(in crate::command) fn read_shares(
+    shares: &[PathBuf],
+    passphrase: &RequestPassphraseArgs,
+) -> Result<(Vec<Contributed>, Passphrase)> {
+    let contributions = shares
+        .iter()
+        .map(|path| Ok((path.display().to_string(), read_limited(path, MAX_FILE)?)))
+        .collect::<Result<Vec<_>>>()?;
+    Ok((contributions, source(passphrase).read("the recovery request")?))
 }
 
 fn source(args: &RequestPassphraseArgs) -> Source<'_> {

@@ -4,7 +4,7 @@ use ca_core::export::apple::{Account, MailServer, ProfileRequest, write_profile}
 use ca_core::export::keys::KeyFile;
 use serde_json::json;
 
-use super::keys::{missing_value, password, tell_missing};
+use super::keys::{Shares, missing_value, password, tell_missing};
 use crate::args::MobileconfigArgs;
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -17,6 +17,8 @@ pub(super) fn mobileconfig(args: &MobileconfigArgs, context: &Context) -> Result
     let home = context.home()?;
     let password = password(&args.keys)?;
     let files: Vec<_> = args.keys.p12.iter().map(|path| KeyFile { path, password: &password }).collect();
+    let shares = Shares::read(&args.keys)?;
+    let opening = shares.as_ref().map(Shares::opening);
     let signer_password = args
         .sign_p12
         .as_ref()
@@ -34,6 +36,7 @@ pub(super) fn mobileconfig(args: &MobileconfigArgs, context: &Context) -> Result
     let request = ProfileRequest {
         mailbox: &args.email,
         files: &files,
+        archive: opening.as_ref(),
         password: &password,
         include_password: args.include_password,
         partial: args.keys.partial,

@@ -11,7 +11,7 @@ use ca_core::index::lookup_key;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::keys::{missing_value, password, tell_missing};
+use super::keys::{Shares, missing_value, password, tell_missing};
 use crate::args::IntuneArgs;
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -32,17 +32,24 @@ pub(super) fn intune(args: &IntuneArgs, context: &Context) -> Result<()> {
             Ok::<_, CliError>(ConnectorKey::read(&bytes, &name, &args.provider, &args.key_name)?)
         })
         .transpose()?;
+    let shares = Shares::read(&args.keys)?;
+    let opening = shares.as_ref().map(Shares::opening);
     let (rows, single);
     let people = match (&args.batch, &args.email) {
         (Some(table), _) => {
             let bytes = Zeroizing::new(read_private(table)?);
             let dir = table.parent().unwrap_or_else(|| Path::new(""));
-            rows = read_table(&bytes, dir, &table.display().to_string())?;
+            rows = read_table(&bytes, dir, &table.display().to_string(), shares.is_some())?;
             people(&rows)
         }
         (None, Some(email)) => {
-            single = password(&args.keys)?;
-            let files = args.keys.p12.iter().map(|path| KeyFile { path, password: &single }).collect();
+            // With shares alone, there is no file to open: PFX files get passwords of their own.
+            single =
+                if args.keys.p12.is_empty() && shares.is_some() { None } else { Some(password(&args.keys)?) };
+            let password = single.as_ref();
+            let paths = args.keys.p12.iter();
+            let files =
+                paths.filter_map(|path| password.map(|password| KeyFile { path, password })).collect();
             vec![IntunePerson { mailbox: email, upn: args.upn.as_deref(), files, line: None }]
         }
         (None, None) => return Err(CliError::Usage("nobody was named; give --email or --batch".into())),
@@ -51,6 +58,7 @@ pub(super) fn intune(args: &IntuneArgs, context: &Context) -> Result<()> {
     let table = args.batch.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let request = IntuneRequest {
         people: &people,
+        archive: opening.as_ref(),
         table: &table,
         dir: &args.out,
         connector: connector.as_ref(),
@@ -97,7 +105,7 @@ fn people(rows: &[TableRow]) -> Vec<IntunePerson<'_>> {
             found.len() - 1
         });
         if let Some(person) = found.get_mut(at) {
-            person.files.push(KeyFile { path: &row.file, password: &row.password });
+            person.files.extend(row.keys.as_ref().map(|(path, password)| KeyFile { path, password }));
             person.upn = person.upn.or(row.upn.as_deref());
         }
     }

@@ -16,18 +16,17 @@ pub struct TableRow {
     pub email: String,
     /// The user principal name, if there is one.
     pub upn: Option<String>,
-    /// The PKCS#12 file.
-    pub file: PathBuf,
-    /// Its password.
-    pub password: Passphrase,
+    /// The PKCS#12 file and its password; none where the archive has the keys.
+    pub keys: Option<(PathBuf, Passphrase)>,
 }
 
-/// Reads a table with the columns email, file and password, and upn if wanted. Names of
-/// files are relative to `dir`, where the table is; `name` is for messages.
+/// Reads a table with the columns email, file and password, and upn if wanted; with
+/// `archive`, file and password may be left out. Names of files are relative to `dir`,
+/// where the table is; `name` is for messages.
 ///
 /// # Errors
 /// Another header, or lines without an address, a file or a password; no line at all.
-pub fn read_table(bytes: &[u8], dir: &Path, name: &str) -> Result<Vec<TableRow>> {
+pub fn read_table(bytes: &[u8], dir: &Path, name: &str, archive: bool) -> Result<Vec<TableRow>> {
     let unreadable = |error: csv::Error| {
         AuthorityError::Input(format!("{name} is not a table: {error}; write it as CSV in UTF-8"))
     };
@@ -35,29 +34,32 @@ pub fn read_table(bytes: &[u8], dir: &Path, name: &str) -> Result<Vec<TableRow>>
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(bytes);
     let header = reader.headers().map_err(unreadable)?.clone();
     let column = |wanted: &str| header.iter().position(|found| found.eq_ignore_ascii_case(wanted));
-    let (Some(email), Some(file), Some(password)) = (column("email"), column("file"), column("password"))
-    else {
+    let (email, file, password, upn) = (column("email"), column("file"), column("password"), column("upn"));
+    let Some(email) = email.filter(|_| archive || (file.is_some() && password.is_some())) else {
         return Err(AuthorityError::Input(format!(
             "line 1 of {name} must name the columns email, file and password, and upn if wanted"
         )));
     };
-    let upn = column("upn");
     let (mut rows, mut bad) = (Vec::new(), Vec::new());
     for record in reader.into_records() {
         let record = record.map_err(unreadable)?;
         let line = record.position().map_or(0, csv::Position::line);
-        let field = |at: usize| record.get(at).unwrap_or_default();
-        if [email, file, password].iter().any(|at| field(*at).is_empty()) {
-            bad.push(BadLine { line, what: "email, file and password must all be there".into() });
+        let field = |at: Option<usize>| at.and_then(|at| record.get(at)).unwrap_or_default();
+        let (mailbox, file, password) = (field(Some(email)).trim(), field(file), field(password));
+        let keys = match (file.is_empty(), password.is_empty()) {
+            (false, false) => Some((dir.join(file), Passphrase::from_string(password.to_owned()))),
+            (true, true) if archive => None,
+            _ => {
+                bad.push(BadLine { line, what: "file and password must both be there".into() });
+                continue;
+            }
+        };
+        if mailbox.is_empty() {
+            bad.push(BadLine { line, what: "there is no address".into() });
             continue;
         }
-        rows.push(TableRow {
-            line,
-            email: field(email).trim().to_owned(),
-            upn: upn.map(|at| field(at).trim().to_owned()).filter(|upn| !upn.is_empty()),
-            file: dir.join(field(file)),
-            password: Passphrase::from_string(field(password).to_owned()),
-        });
+        let upn = Some(field(upn).trim().to_owned()).filter(|upn| !upn.is_empty());
+        rows.push(TableRow { line, email: mailbox.to_owned(), upn, keys });
     }
     if !bad.is_empty() {
         return Err(AuthorityError::Lines { file: name.to_owned(), lines: bad });
