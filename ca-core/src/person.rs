@@ -20,7 +20,7 @@ use crate::templates;
 pub(crate) mod record;
 mod rename;
 
-pub use record::{Left, Recovery};
+pub use record::{Export, Left, Recovery};
 pub use rename::{RenamePlan, RenameRequest, plan_rename, rename};
 
 /// Everything about a mailbox.
@@ -32,6 +32,8 @@ pub struct Dossier {
     pub left: Vec<Left>,
     /// The recoveries of the person's keys.
     pub recoveries: Vec<Recovery>,
+    /// The exports of the person's keys into files for devices.
+    pub exports: Vec<Export>,
     /// What was asked for in the person's name and needs, or had, a second person.
     pub requests: Vec<Request>,
 }
@@ -53,7 +55,8 @@ pub fn dossier(home: &Home, mailbox: &str, now: Timestamp, wait: &Wait<'_>) -> R
     };
     let certificates =
         records.into_iter().map(|record| inventory.issuance(record)).collect::<Result<Vec<_>>>()?;
-    Ok(Dossier { certificates, left: marks.left, recoveries: marks.recoveries, requests })
+    let record::Marks { left, recoveries, exports } = marks;
+    Ok(Dossier { certificates, left, recoveries, exports, requests })
 }
 
 /// Whether two texts are one mailbox, however its domain and letter case are written.

@@ -93,6 +93,25 @@ fn show_one(email: &str, context: &Context) -> Result<()> {
             "actor": one.actor,
         }));
     }
+    let mut exports = Vec::new();
+    for one in &found.exports {
+        let serial = one.serial.map(|serial| serial.to_string());
+        text.push_str(&format!(
+            "  exported {}  {}  for {}, ledger entry {}\n",
+            serial.as_deref().unwrap_or_default(),
+            one.at,
+            one.form,
+            one.position
+        ));
+        exports.push(json!({
+            "serial": serial,
+            "at": one.at.to_string(),
+            "position": one.position,
+            "form": one.form,
+            "sha256": one.sha256,
+            "actor": one.actor,
+        }));
+    }
     let mut requests = Vec::new();
     for request in &found.requests {
         let document = &request.document;
@@ -117,6 +136,7 @@ fn show_one(email: &str, context: &Context) -> Result<()> {
         "left": left,
         "certificates": values,
         "recoveries": recoveries,
+        "exports": exports,
         "requests": requests,
     });
     show(context, &text, &value)

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use ca_domain::{Detail, Timestamp};
+use ca_domain::{Detail, SerialNumber, Timestamp};
 use ca_index::lookup_key;
 use ca_ledger::{Entry, EntryKind, LedgerReader};
 
@@ -39,17 +39,40 @@ pub struct Recovery {
     pub actor: String,
 }
 
-/// Marks and recoveries of one mailbox, in the order of the ledger.
+/// An export of one of a person's keys into a file for devices.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// When.
+    pub at: Timestamp,
+    /// Its entry in the ledger.
+    pub position: u64,
+    /// The certificate of the key.
+    pub serial: Option<SerialNumber>,
+    /// For what: `appleProfile`, `intune`.
+    pub form: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Who did it.
+    pub actor: String,
+}
+
+/// Marks, recoveries and exports of one mailbox, in the order of the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     pub(super) left: Vec<Left>,
     pub(super) recoveries: Vec<Recovery>,
+    pub(super) exports: Vec<Export>,
 }
 
 /// Reads what names `mailbox` from the position `from` on.
 pub(super) fn marks(ledger: &LedgerReader, from: u64, mailbox: &str, wait: &Wait<'_>) -> Result<Marks> {
     let mut found = Marks::default();
-    let kinds = [EntryKind::PersonLeft, EntryKind::RecoveryRequested, EntryKind::KeyRecovered];
+    let kinds = [
+        EntryKind::PersonLeft,
+        EntryKind::RecoveryRequested,
+        EntryKind::KeyRecovered,
+        EntryKind::KeyExported,
+    ];
     each(ledger, from, &kinds, wait, |position, entry, detail| {
         let at = entry.time;
         match detail {
@@ -61,6 +84,9 @@ pub(super) fn marks(ledger: &LedgerReader, from: u64, mailbox: &str, wait: &Wait
             }
             Detail::KeyRecovered { person, request, agents, actor, .. } if is_same(&person, mailbox) => {
                 found.recoveries.push(Recovery { at, position, request, agents: Some(agents), actor });
+            }
+            Detail::KeyExported { person, form, sha256, actor } if is_same(&person, mailbox) => {
+                found.exports.push(Export { at, position, serial: entry.serial, form, sha256, actor });
             }
             _ => {}
         }
