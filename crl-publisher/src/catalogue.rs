@@ -10,6 +10,8 @@ use axum::body::Bytes;
 use ca_domain::Timestamp;
 use ca_service::conditional::entity_tag;
 
+use crate::packed::Packed;
+
 /// Longer files are read when somebody asks for them.
 const IN_MEMORY: u64 = 1 << 20;
 
@@ -27,6 +29,17 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// How many octets there are.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Memory(octets) => octets.len() as u64,
+            Self::File { length, .. } => *length,
+        }
+    }
+}
+
 /// One served file.
 #[derive(Clone, Debug)]
 pub struct Asset {
@@ -40,6 +53,10 @@ pub struct Asset {
     pub modified: Timestamp,
     /// Until when caches may keep it, if that is known.
     pub fresh_until: Option<Timestamp>,
+    /// Until when it may be used, if that is known; a cache may keep to it while we cannot be reached.
+    pub valid_until: Option<Timestamp>,
+    /// The same, packed.
+    pub packed: Arc<Packed>,
 }
 
 impl Asset {
@@ -52,7 +69,7 @@ impl Asset {
         fresh_until: Option<Timestamp>,
     ) -> Self {
         let tag = entity_tag(&body);
-        Self { content_type, content: Content::Memory(body), tag, modified, fresh_until }
+        Self::of(content_type, Content::Memory(body), tag, modified, fresh_until)
     }
 
     /// An open file, which is taken into memory if it is short.
@@ -74,7 +91,25 @@ impl Asset {
         } else {
             Content::File { file, length }
         };
-        Ok(Self { content_type, content, tag, modified, fresh_until })
+        Ok(Self::of(content_type, content, tag, modified, fresh_until))
+    }
+
+    fn of(
+        content_type: &'static str,
+        content: Content,
+        tag: String,
+        modified: Timestamp,
+        fresh_until: Option<Timestamp>,
+    ) -> Self {
+        let packed = Arc::default();
+        Self { content_type, content, tag, modified, fresh_until, valid_until: None, packed }
+    }
+
+    /// The same, which may be used until then.
+    #[must_use]
+    pub const fn valid_until(mut self, valid_until: Option<Timestamp>) -> Self {
+        self.valid_until = valid_until;
+        self
     }
 }
 

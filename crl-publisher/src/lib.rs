@@ -26,8 +26,10 @@ pub mod http;
 pub mod key;
 pub mod lists;
 pub mod metrics;
+pub mod packed;
 pub mod pem;
 pub mod published;
+pub mod ranges;
 pub mod reload;
 pub mod schedule;
 pub mod shelf;
@@ -289,6 +291,7 @@ impl Daemon {
             catalogue: self.catalogue.clone(),
             clock: self.clock.clone(),
             max_http_age: self.config.max_http_age.as_secs(),
+            scratch: Arc::from(self.config.directory.as_path()),
             meters: self.watched.meters.clone(),
         };
         // Old files are better than none: it serves from the start.

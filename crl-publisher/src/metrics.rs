@@ -38,7 +38,7 @@ impl Meters {
     /// Counts a request that was answered with `status`.
     pub fn record(&self, status: StatusCode) {
         match status {
-            StatusCode::OK => self.served.inc(),
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => self.served.inc(),
             StatusCode::NOT_MODIFIED => self.unchanged.inc(),
             StatusCode::NOT_FOUND => self.not_found.inc(),
             _ => self.refused.inc(),

@@ -112,7 +112,9 @@ pub struct FileReader {
 }
 
 impl FileReader {
-    const fn new(file: Arc<File>, length: u64) -> Self {
+    /// The first `length` octets of `file`.
+    #[must_use]
+    pub const fn new(file: Arc<File>, length: u64) -> Self {
         Self { file, at: 0, length }
     }
 }

@@ -190,6 +190,7 @@ impl Shelf {
         let serve = |path: String, kind, (file, length), tag| {
             let io = |source| PublishError::Io { action: "read", path: self.crl(&path), source };
             let asset = Asset::of_file(kind, file, length, tag, modified, Some(fresh_until)).map_err(io)?;
+            let asset = asset.valid_until(Some(published.window.next_update));
             self.catalogue.put(format!("/crl/{path}"), asset);
             Ok::<(), PublishError>(())
         };
@@ -228,7 +229,8 @@ impl Shelf {
         let tag = ca_service::conditional::entity_tag(tags.as_bytes());
         let io = |source| PublishError::Io { action: "read", path: self.crl("bundle.pem"), source };
         let asset = Asset::of_file(PEM_TYPE, file, length, tag, modified, fresh_until).map_err(io)?;
-        self.catalogue.put("/crl/bundle.pem".to_owned(), asset);
+        let valid_until = members.iter().map(|(_, shown)| shown.published.window.next_update).min();
+        self.catalogue.put("/crl/bundle.pem".to_owned(), asset.valid_until(valid_until));
         Ok(())
     }
 

@@ -23,6 +23,8 @@ const BOTH: &str = "  - name: issuing
     source: root.crl
 ";
 
+const ROOT: &str = "  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n";
+
 /// A publisher of both authorities that serves; the toy chain of two roots left out.
 fn start(bench: &Bench) -> Running {
     bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
@@ -59,7 +61,7 @@ fn types_validators_and_unknown_paths() {
         assert_eq!(client::request(address, "POST", path, &[], b"x").status, 405);
     }
     let crl = client::get(address, "/crl/issuing.crl");
-    assert_eq!(crl.header("cache-control"), "public, max-age=3600, no-transform, must-revalidate");
+    assert_eq!(crl.header("cache-control"), "public, max-age=3600, no-transform, stale-if-error=600900");
     assert_eq!(crl.header("last-modified"), http_date(bench.crl().this_update));
     for path in [
         "/",
@@ -100,6 +102,102 @@ fn a_revocation_reaches_the_served_crl() {
         let crl = told(&client::get(address, "/crl/root.crl").body, &bench.root);
         (crl.number == 2.into()).then_some(())
     });
+    running.stop();
+}
+
+/// Short ones are served from memory, long ones from files; to a client it is the same.
+#[test]
+fn in_parts_and_packed() {
+    for entries in [200, 40_000] {
+        let bench = Bench::new();
+        let crl = bench.make_long_crl(&bench.root, 1, 90 * DAY, entries);
+        bench.write("root.crl", &crl);
+        let running = bench.open(ROOT).start(([127, 0, 0, 1], 0).into()).unwrap();
+        let get =
+            |fields: &[(&str, &str)]| client::request(running.address(), "GET", "/crl/root.crl", fields, b"");
+        let whole = get(&[]);
+        assert!(whole.status == 200 && whole.body == crl && whole.header("content-encoding").is_empty());
+        assert_eq!((whole.header("vary"), whole.header("accept-ranges")), ("accept-encoding", "bytes"));
+        let tag = whole.header("etag").to_owned();
+
+        let length = crl.len();
+        let part = get(&[("Range", "bytes=10-19"), ("If-Range", &tag), ("Accept-Encoding", "gzip")]);
+        assert_eq!((part.status, part.body.as_slice()), (206, &crl[10..20]));
+        assert_eq!(part.header("content-range"), format!("bytes 10-19/{length}"));
+        assert_eq!((part.header("content-length"), part.header("etag")), ("10", tag.as_str()));
+        let end = get(&[("Range", "bytes=-7")]);
+        assert_eq!((end.status, end.body.as_slice()), (206, &crl[length - 7..]));
+        let beyond = get(&[("Range", &format!("bytes={length}-"))]);
+        assert_eq!(
+            (beyond.status, beyond.header("content-range")),
+            (416, format!("bytes */{length}").as_str())
+        );
+        for fields in
+            [[("Range", "bytes=0-9"), ("If-Range", "\"other\"")], [("Range", "bytes=0-1,5-6"), ("X", "")]]
+        {
+            let all = get(&fields);
+            assert_eq!((all.status, all.body.len()), (200, length));
+        }
+        let unchanged = get(&[("Range", "bytes=0-9"), ("If-None-Match", &tag)]);
+        assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+        let head =
+            client::request(running.address(), "HEAD", "/crl/root.crl", &[("Range", "bytes=0-9")], b"");
+        assert_eq!((head.status, head.header("content-length")), (200, length.to_string().as_str()));
+
+        // Packed once, when somebody asks for it first.
+        let packed = eventually("the packed form", || {
+            let answer = get(&[("Accept-Encoding", "gzip")]);
+            (answer.header("content-encoding") == "gzip").then_some(answer)
+        });
+        assert!(packed.status == 200 && packed.body.len() < length && packed.header("etag") != tag);
+        assert_eq!(packed.header("content-type"), "application/pkix-crl");
+        let packed_tag = packed.header("etag").to_owned();
+        for (known, shown) in [(&packed_tag, &packed_tag), (&tag, &tag)] {
+            let again = get(&[("Accept-Encoding", "gzip"), ("If-None-Match", known)]);
+            assert_eq!((again.status, again.header("etag")), (304, shown.as_str()));
+        }
+        let rest = get(&[("Accept-Encoding", "gzip"), ("Range", "bytes=5-"), ("If-Range", &packed_tag)]);
+        assert_eq!((rest.status, rest.header("content-encoding")), (206, "gzip"));
+        assert_eq!(rest.body, packed.body[5..]);
+        assert_eq!(get(&[("Accept-Encoding", "gzip;q=0")]).body, crl);
+
+        // A real client unpacks it, and goes on where it was cut.
+        let url = format!("http://{}/crl/root.crl", running.address());
+        let curl =
+            |words: &[&str]| Command::new("curl").args(["-sf"]).args(words).arg(&url).output().unwrap();
+        assert_eq!(curl(&["--compressed"]).stdout, crl);
+        let cut = bench.write("cut", &crl[..length / 2]);
+        assert!(curl(&["-C", "-", "-o", cut.to_str().unwrap()]).status.success());
+        assert_eq!(std::fs::read(cut).unwrap(), crl);
+
+        // The next one is packed anew.
+        let next = bench.make_long_crl(&bench.root, 2, 90 * DAY, entries + 1);
+        bench.write("root.crl", &next);
+        eventually("the next CRL", || (get(&[]).body == next).then_some(()));
+        eventually("the next CRL packed", || {
+            (get(&[("Accept-Encoding", "gzip")]).header("content-encoding") == "gzip").then_some(())
+        });
+        assert_eq!(curl(&["--compressed"]).stdout, next);
+        running.stop();
+    }
+}
+
+#[test]
+fn while_we_cannot_be_reached_caches_may_use_it_to_its_end() {
+    let bench = Bench::new();
+    bench.write("root.crl", &bench.make_crl(&bench.root, 1, DAY));
+    let running = bench.open(ROOT).start(([127, 0, 0, 1], 0).into()).unwrap();
+    let control = || client::get(running.address(), "/crl/root.crl").header("cache-control").to_owned();
+    assert_eq!(control(), "public, max-age=3600, no-transform, stale-if-error=82800");
+    bench.clock.advance(DAY - 1_800);
+    assert_eq!(control(), "public, max-age=1800, no-transform, must-revalidate");
+    bench.clock.advance(1_800);
+    assert_eq!(control(), "public, max-age=60, no-transform, must-revalidate");
+    let certificate = client::get(running.address(), "/ca/root.crt");
+    assert_eq!(
+        certificate.header("cache-control"),
+        "public, max-age=86400, no-transform, stale-if-error=604800"
+    );
     running.stop();
 }
 

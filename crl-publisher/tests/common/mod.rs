@@ -131,19 +131,29 @@ impl Bench {
 
     /// A CRL of `ca` with this number and life from now on, of one certificate.
     pub fn make_crl(&self, ca: &TestAuthority, number: u64, life: u64) -> Vec<u8> {
+        self.make_long_crl(ca, number, life, 1)
+    }
+
+    /// The same with so many certificates.
+    pub fn make_long_crl(&self, ca: &TestAuthority, number: u64, life: u64, entries: u32) -> Vec<u8> {
         let now = self.now();
         let certificate = &ca.authority.certificate;
         let params =
             CrlParams::for_authority(certificate, number.into(), now, now.saturating_add(life)).unwrap();
-        let entry = RevokedEntry {
-            serial: SerialNumber::from_random([9; 20]),
+        let serial = |entry: u32| {
+            let mut random = [9; 20];
+            random[1..5].copy_from_slice(&entry.to_be_bytes());
+            SerialNumber::from_random(random)
+        };
+        let entry = |number| RevokedEntry {
+            serial: serial(number),
             at: now,
             reason: ReasonCode::CaCompromise,
             invalidity_date: None,
             not_after: now.saturating_add(DAY),
         };
         let mut der = std::io::Cursor::new(Vec::new());
-        write_crl(&params, std::iter::once(entry), &ca.key, &mut der).unwrap();
+        write_crl(&params, (0..entries).map(entry), &ca.key, &mut der).unwrap();
         der.into_inner()
     }
 
