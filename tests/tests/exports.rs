@@ -78,6 +78,14 @@ fn pem_der_pkcs7_and_pkcs12() {
             .ok()
             .says(&["trustedCertEntry", "1 entry"]);
     }
+    // Where it must be the old format of Java, Java makes it of this one.
+    home.tool("keytool", "-importkeystore -noprompt -srckeystore modern.p12 -srcstoretype PKCS12")
+        .words(&format!("-srcstorepass {P12_PASSWORD} -destkeystore old.jks -deststoretype JKS"))
+        .words(&format!("-deststorepass {P12_PASSWORD}"))
+        .ok();
+    home.tool("keytool", &format!("-list -keystore old.jks -storetype JKS -storepass {P12_PASSWORD}"))
+        .ok()
+        .says(&["trustedCertEntry", "1 entry"]);
 }
 
 #[test]
