@@ -88,6 +88,7 @@ struct AuthorityFile {
     reasons: BTreeMap<String, BTreeSet<ReasonCode>>,
     // distribute
     source: Option<PathBuf>,
+    remind: Option<Span>,
 }
 
 /// The usual schedule of delta CRLs.
@@ -101,6 +102,8 @@ pub enum Work {
     Distribute {
         /// The file, DER or PEM.
         source: PathBuf,
+        /// How long before it ends somebody is reminded.
+        remind: Option<Span>,
     },
     /// It is signed here.
     Sign {
@@ -297,8 +300,10 @@ impl AuthorityFile {
         };
         let work = match self.mode {
             Mode::Sign => {
-                if self.source.is_some() {
-                    return Err("source belongs to mode distribute".into());
+                for (field, given) in [("source", self.source.is_some()), ("remind", self.remind.is_some())] {
+                    if given {
+                        return Err(format!("{field} belongs to mode distribute"));
+                    }
                 }
                 let key = self.key.ok_or("key: mode sign needs the authority's key")?;
                 let file = self.passphrase_file.map(beside);
@@ -339,7 +344,7 @@ impl AuthorityFile {
                     return Err(format!("{field} belongs to mode sign"));
                 }
                 let source = self.source.ok_or("source: mode distribute needs the file of the CRL")?;
-                Work::Distribute { source: beside(source) }
+                Work::Distribute { source: beside(source), remind: self.remind }
             }
         };
         Ok(AuthorityConfig {

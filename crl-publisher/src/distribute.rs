@@ -14,13 +14,14 @@ use der::pem;
 
 use crate::published::{List, Published, same_octets};
 use crate::shelf::{PublishError, Shelf};
+use crate::status::CrlStatus;
 
 /// The source is looked at this often even without file events.
 const WAIT: Span = Span::seconds(5);
 /// A longer source in PEM is not taken: it is decoded in memory. DER may be of any length.
 const MAX_PEM: u64 = 64 << 20;
-/// An alarm is raised this long before the CRL ends, or in the last tenth of its
-/// life if that is shorter.
+/// Without another word an alarm is raised this long before the CRL ends, or in the
+/// last tenth of its life if that is shorter.
 const WARN_BEFORE: Span = Span::days(14);
 
 /// What a CRL is read from.
@@ -53,6 +54,8 @@ pub struct Distributor {
     pub clock: Arc<dyn Clock>,
     /// Where alarms go.
     pub alarms: Alarms,
+    /// How long before the CRL ends somebody is reminded.
+    pub remind: Option<Span>,
     /// What it remembers.
     pub memory: Memory,
 }
@@ -63,6 +66,9 @@ pub struct Memory {
     last: Option<Published>,
     file: Option<Option<Fingerprint>>,
     taken: Option<Fingerprint>,
+    is_standby: bool,
+    /// When the source was looked at last because it was new, and why it was refused if it was.
+    result: Option<(Timestamp, Option<String>)>,
 }
 
 impl Distributor {
@@ -75,16 +81,80 @@ impl Distributor {
         if source.is_none() || source != self.memory.taken {
             match self.take(now) {
                 Ok(()) => {
+                    self.memory.result = Some((now, None));
                     self.memory.taken = source;
                     self.alarms.clear(&self.topic("source"));
                 }
                 Err(error) => {
+                    let text = Some(error.to_string());
+                    if self.memory.result.as_ref().is_none_or(|(_, told)| *told != text) {
+                        self.memory.result = Some((now, text));
+                    }
                     self.alarms.raise(&self.topic("source"), "the CRL offered cannot be published", error);
                 }
             }
         }
         self.check_age(now);
         WAIT
+    }
+
+    /// Looks at what another process publishes, and serves it.
+    pub fn watch(&mut self) {
+        self.memory.is_standby = true;
+        self.look_at_file();
+        // The files made of a CRL come after it.
+        if let Some(published) = self.memory.last.take() {
+            self.show(published);
+        }
+        self.alarms.clear(&self.topic("source"));
+        self.check_age(self.clock.now());
+    }
+
+    /// Forgets what it knows of the file: another process wrote it.
+    pub fn take_over(&mut self) {
+        self.memory = Memory::default();
+        self.shelf.tidy(&self.name);
+    }
+
+    /// How its CRL is.
+    #[must_use]
+    pub fn status(&self) -> CrlStatus {
+        let last = self.memory.last.as_ref();
+        let (last_run, error) = self.memory.result.clone().unzip();
+        CrlStatus {
+            name: self.name.clone(),
+            kind: "full",
+            number: last.map(|last| last.number.to_string()),
+            this_update: last.map(|last| last.window.this_update),
+            next_update: last.map(|last| last.window.next_update),
+            entries: last.and_then(|last| last.entries),
+            bytes: last.map(|last| last.length),
+            next_run: None,
+            renew_by: last.map(|last| self.remind_at(last)),
+            last_run,
+            error: error.flatten(),
+            pending_since: None,
+            to_do: Some(self.to_do()),
+        }
+    }
+
+    /// From when on somebody has to sign the next.
+    fn remind_at(&self, last: &Published) -> Timestamp {
+        let (from, to) = (last.window.this_update, last.window.next_update);
+        let usual = WARN_BEFORE.as_secs().min(to.seconds_since(from) / 10);
+        to.saturating_sub(self.remind.map_or(usual, Span::as_secs))
+    }
+
+    /// What is done at the ceremony, for as long as the last time.
+    fn to_do(&self) -> String {
+        let life = self.memory.last.as_ref().map(|last| last.window);
+        let days = life.map_or(180, |life| life.next_update.seconds_since(life.this_update) / 86_400).max(1);
+        let name = &self.name;
+        format!(
+            "sign the next with `ca --home HOME crl issue {name} --days {days} --out {name}.crl` where the key of \
+             {name} is, and put it to {}",
+            self.source.display()
+        )
     }
 
     fn look_at_file(&mut self) {
@@ -154,9 +224,15 @@ impl Distributor {
 
     fn show(&mut self, published: Published) {
         let topic = self.topic("write");
-        match self.shelf.show(&self.name, &published, published.window.next_update) {
+        let until = published.window.next_update;
+        let (result, summary) = if self.memory.is_standby {
+            (self.shelf.follow(&self.name, &published, until), "what is published cannot be read")
+        } else {
+            (self.shelf.show(&self.name, &published, until), "the PEM form of a CRL could not be written")
+        };
+        match result {
             Ok(()) => self.alarms.clear(&topic),
-            Err(error) => self.alarms.raise(&topic, "the PEM form of a CRL could not be written", error),
+            Err(error) => self.alarms.raise(&topic, summary, error),
         }
         self.memory.last = Some(published);
     }
@@ -167,12 +243,11 @@ impl Distributor {
             self.alarms.raise(&topic, "there is no CRL", self.source.display());
             return;
         };
-        let (from, to) = (last.window.this_update, last.window.next_update);
-        let left = to.seconds_since(now);
-        let todo = format!("it ends on {to}; sign the next and put it to {}", self.source.display());
-        if left == 0 {
+        let to = last.window.next_update;
+        let todo = format!("it ends on {to}; {}", self.to_do());
+        if to <= now {
             self.alarms.raise(&topic, "the CRL has expired", todo);
-        } else if left < WARN_BEFORE.as_secs().min(to.seconds_since(from) / 10) {
+        } else if self.remind_at(last) <= now {
             self.alarms.raise(&topic, "the CRL expires soon", todo);
         } else {
             self.alarms.clear(&topic);

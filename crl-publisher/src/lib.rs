@@ -34,11 +34,13 @@ pub mod reload;
 pub mod schedule;
 pub mod shelf;
 pub mod sign;
+pub mod status;
 pub mod targets;
+pub mod task;
+pub mod tenure;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,45 +60,19 @@ use catalogue::{Asset, Catalogue, Content};
 use config::{Config, LedgerConfig, Work};
 use distribute::Distributor;
 use http::Shell;
+use lists::ListPlan;
 use metrics::Meters;
 use reload::{Live, Reloadable};
 use shelf::Shelf;
 use sign::{CrlSigner, Means, Pending};
+use status::Board;
 use targets::item::Owner;
 use targets::pool::{Common, Depot, Pool};
+use task::{Shared, Task};
+use tenure::Tenure;
 
 /// A CRL takes time on a slow line.
 const CONNECTION: Duration = Duration::from_secs(600);
-
-/// How the CRL of one authority comes about.
-enum Task {
-    Distribute(Box<Distributor>),
-    /// All CRLs of one authority.
-    Sign(Vec<CrlSigner>),
-}
-
-impl Task {
-    fn tick(&mut self) -> Span {
-        match self {
-            Self::Distribute(distributor) => distributor.tick(),
-            Self::Sign(signers) => signers.iter_mut().map(CrlSigner::tick).min().unwrap_or(Span::seconds(1)),
-        }
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        match self {
-            Self::Distribute(distributor) => distributor.files(),
-            Self::Sign(signers) => signers.iter().flat_map(CrlSigner::files).collect(),
-        }
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Distribute(distributor) => &distributor.name,
-            Self::Sign(signers) => signers.first().map_or("", |signer| &signer.plan().name),
-        }
-    }
-}
 
 /// Where a publisher says how it is; stays when a new configuration comes.
 #[derive(Clone, Debug)]
@@ -107,6 +83,9 @@ pub struct Watched {
     targets: Common,
     tally: Tally,
     queues: Queues,
+    board: Board,
+    /// Which authorities this process publishes for.
+    tenure: Tenure,
 }
 
 /// A publisher that is set up and has read the ledger once.
@@ -135,18 +114,17 @@ impl Daemon {
         let alarms = Alarms::new();
         let metrics = Metrics::new("crl-publisher", &alarms, clock.now())?;
         let meters = Meters::new(&metrics)?;
-        Self::open_on(
-            config,
-            clock,
-            Watched {
-                alarms,
-                metrics,
-                meters,
-                targets: Common::default(),
-                tally: Tally::default(),
-                queues: Queues::default(),
-            },
-        )
+        let watched = Watched {
+            alarms,
+            metrics,
+            meters,
+            targets: Common::default(),
+            tally: Tally::default(),
+            queues: Queues::default(),
+            board: Board::default(),
+            tenure: Tenure::new(&config.directory),
+        };
+        Self::open_on(config, clock, watched)
     }
 
     /// The same, with alarms and metrics that are there already.
@@ -173,6 +151,12 @@ impl Daemon {
             }
         };
         let mut follower = config.ledger.as_ref().map(open).transpose()?;
+        let shared = Shared {
+            tenure: watched.tenure.clone(),
+            board: watched.board.clone(),
+            alarms: alarms.clone(),
+            clock: clock.clone(),
+        };
         let (mut tasks, mut certificates, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         for entry in &config.authorities {
             let authority = Authority::load(&entry.certificate)?;
@@ -184,22 +168,26 @@ impl Daemon {
             owners.push(Owner { name: entry.name.clone(), authority: known });
             let (name, shelf, clock, alarms) =
                 (entry.name.clone(), shelf.clone(), clock.clone(), alarms.clone());
-            tasks.push(match &entry.work {
-                Work::Distribute { source } => Task::Distribute(Box::new(Distributor {
+            let work = match &entry.work {
+                Work::Distribute { source, remind } => task::Work::Distribute(Box::new(Distributor {
                     name,
                     authority,
                     source: source.clone(),
                     shelf,
                     clock,
                     alarms,
+                    remind: *remind,
                     memory: distribute::Memory::default(),
                 })),
                 Work::Sign { key, passphrase, lists } => {
                     let key = Arc::new(key::open(key, passphrase, &authority)?);
                     let means = Means { authority, key, shelf, view: view.clone(), clock, alarms };
-                    Task::Sign(lists.iter().map(|list| CrlSigner::new(list.clone(), means.clone())).collect())
+                    let signer = |list: &ListPlan| CrlSigner::new(list.clone(), means.clone());
+                    task::Work::Sign(lists.iter().map(signer).collect())
                 }
-            });
+            };
+            let status = config.directory.join(format!(".{}.status.json", entry.name));
+            tasks.push(Task::new(entry.name.clone(), work, shared.clone(), status));
         }
         if let Some(follower) = &mut follower {
             follower.tick(|_| {});
@@ -245,17 +233,11 @@ impl Daemon {
         &self.watched.alarms
     }
 
-    /// Makes the directory and writes the certificates. Nobody else may publish there.
+    /// Makes the directory and writes the certificates.
     ///
     /// # Errors
     /// A directory or file cannot be written.
     pub fn prepare(&self) -> Result<(), ServiceError> {
-        self.write_certificates()?;
-        self.shelf.tidy();
-        Ok(())
-    }
-
-    fn write_certificates(&self) -> Result<(), ServiceError> {
         self.shelf.prepare()?;
         for (path, asset) in &self.certificates {
             if let Content::Memory(octets) = &asset.content {
@@ -312,6 +294,8 @@ impl Daemon {
         let live = Live::of(&self);
         metrics::observe(&watched.metrics, live.shelf())?;
         watched.tally.observe(&watched.metrics)?;
+        metrics::observe_status(&watched.metrics, watched.board.clone())?;
+        watched.metrics.observe_clock(&clock)?;
         watched.targets.observe(&watched.metrics, clock.clone())?;
         if config.ledger.is_some() {
             watched.metrics.observe_ledger(live.view(), &clock)?;
@@ -320,10 +304,14 @@ impl Daemon {
         let (metrics, listen) = (watched.metrics.clone(), config.metrics_listen);
         let crew = running.crew();
         let alarms = watched.alarms.clone();
+        let status = status::routes(watched.board.clone(), alarms.clone(), clock.clone(), {
+            let (live, clock) = (live.clone(), clock.clone());
+            move || ledger_status(&live.view()(), &*clock)
+        });
         let mut publisher = Reloadable { config, clock, watched, live, crew };
         let running = running.with_reload(Reload::new(&alarms, &metrics, move |path| publisher.take(path))?);
         match listen {
-            Some(address) => running.with_metrics(address, metrics.routes()),
+            Some(address) => running.with_metrics(address, metrics.routes().merge(status)),
             None => Ok(running),
         }
     }
@@ -353,6 +341,14 @@ impl Daemon {
     }
 }
 
+/// How far the ledger was read, and whether it is relied upon.
+fn ledger_status(view: &LedgerView<StatusTable>, clock: &dyn Clock) -> serde_json::Value {
+    let (entries, checkpoint) = view.position().unzip();
+    let trust = format!("{:?}", view.trust(clock.now())).to_lowercase();
+    let checkpoint = checkpoint.map(|time| time.to_string());
+    serde_json::json!({"trust": trust, "entries": entries, "checkpoint": checkpoint})
+}
+
 /// What happens when the ledger changed: the lists concerned are told.
 fn reaction(
     tasks: &[Task],
@@ -362,8 +358,7 @@ fn reaction(
 ) -> impl FnMut(&[follow::Applied]) + Send + 'static {
     let mut concerned: HashMap<KeyIdentifier, Vec<(CrlScope, Pending, Option<Bell>)>> = HashMap::new();
     for (at, task) in tasks.iter().enumerate() {
-        let Task::Sign(signers) = task else { continue };
-        for signer in signers {
+        for signer in task.signers() {
             let entry = concerned.entry(signer.authority().key_id).or_default();
             entry.push((signer.plan().scope.clone(), signer.pending(), bells.get(at).cloned()));
         }

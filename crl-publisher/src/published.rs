@@ -20,6 +20,8 @@ pub struct Published {
     pub file: Arc<File>,
     /// Its length in octets.
     pub length: u64,
+    /// How many certificates it lists; unknown until somebody counted them.
+    pub entries: Option<u64>,
     /// All that it says but the list.
     pub frame: CrlFrame,
     /// Its number.
@@ -50,10 +52,14 @@ impl Published {
         let length = file.metadata().map_err(StatusError::CrlRead)?.len();
         let mut reader = CrlReader::open(&file)?;
         reader.accept(&issuer.certificate)?;
-        if list == List::Foreign
-            && let Some(error) = reader.entries()?.find_map(Result::err)
-        {
-            return Err(error);
+        let mut entries = None;
+        if list == List::Foreign {
+            let mut count = 0;
+            for entry in reader.entries()? {
+                entry?;
+                count += 1;
+            }
+            entries = Some(count);
         }
         let frame = reader.frame().clone();
         let missing = || StatusError::CrlUnacceptable("it has no number or nextUpdate".to_owned());
@@ -61,7 +67,7 @@ impl Published {
         let next_update = frame.next_update.ok_or_else(missing)?;
         let window = Window { this_update: frame.this_update, next_update };
         let base = frame.base()?;
-        Ok(Self { file: Arc::new(file), length, number, base, window, frame })
+        Ok(Self { file: Arc::new(file), length, entries, number, base, window, frame })
     }
 
     /// A reader of its own: it shares no position with others.

@@ -79,12 +79,14 @@ impl Reloadable {
         let mut config = Config::load(path)?;
         let waiting = config.keep_fixed(&self.config);
         let mut next = Daemon::open_on(config.clone(), self.clock.clone(), self.watched.clone())?;
-        next.write_certificates()?;
+        next.prepare()?;
         // One at a time signs: the next reads what the last has published. What is
         // served stays meanwhile.
         self.crew.stop();
         self.watched.alarms.clear_all("");
-        next.shelf.tidy();
+        let names = config.authorities.iter().map(|authority| authority.name.clone()).collect();
+        self.watched.tenure.keep_only(&names);
+        self.watched.board.keep_only(&names);
         next.tick();
         self.live.0.store(Arc::new(Parts::of(&next)));
         self.crew.start(next.spawn()?);

@@ -9,10 +9,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ca_domain::Timestamp;
-use ca_files::{FileError, Mode, Output, StagedFile, create_dir_all, sync_dir, write_atomic};
+use ca_files::{FileError, Mode, Output, StagedFile, WriteLock, create_dir_all, sync_dir, write_atomic};
 use ca_service::Authority;
+use ca_service::conditional::entity_tag;
+use ca_service::watch::Fingerprint;
 use ca_status::StatusError;
 use ca_status::crl::acceptable_successor;
 
@@ -24,6 +27,11 @@ use crate::published::{List, Published, same_octets};
 pub const CRL_TYPE: &str = "application/pkix-crl";
 /// The media type of PEM files.
 pub const PEM_TYPE: &str = "application/x-pem-file";
+
+/// The lock of what belongs to no authority alone, below the directory.
+const SHARED: &str = ".shared.lock";
+/// For which somebody who writes such a file is waited.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Why a CRL was not published; the old one is in place.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +61,8 @@ pub struct Shelf {
     /// The CRLs of everything, in the order of the configuration: the bundle keeps it.
     bundled: Vec<String>,
     shown: Mutex<BTreeMap<String, Shown>>,
+    /// The tags of files of another publisher that are served.
+    followed: Mutex<BTreeMap<String, String>>,
     catalogue: Arc<Catalogue>,
 }
 
@@ -67,7 +77,13 @@ impl Shelf {
     /// read or written yet.
     #[must_use]
     pub fn new(directory: &Path, bundled: Vec<String>, catalogue: Arc<Catalogue>) -> Self {
-        Self { directory: directory.to_owned(), bundled, shown: Mutex::default(), catalogue }
+        Self {
+            directory: directory.to_owned(),
+            bundled,
+            shown: Mutex::default(),
+            followed: Mutex::default(),
+            catalogue,
+        }
     }
 
     /// Makes the directories.
@@ -81,17 +97,16 @@ impl Shelf {
         Ok(())
     }
 
-    /// Removes what a crash left. Nobody may be writing a CRL.
-    pub fn tidy(&self) {
-        let left = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with('.') && name.ends_with(".tmp")
-        };
-        let entries = fs::read_dir(self.directory.join("crl")).into_iter().flatten();
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(left) {
-            // Best effort: the next CRL overwrites it.
-            let _ = fs::remove_file(path);
+    /// Removes what a crash left of the CRL of this name. Nobody may be writing it.
+    pub fn tidy(&self, name: &str) {
+        for form in ["crl", "pem"] {
+            drop(StagedFile::adopt(&self.crl(&format!("{name}.{form}"))));
         }
+    }
+
+    /// Keeps other publishers from writing what belongs to no authority alone.
+    fn exclusively(&self) -> Result<WriteLock, FileError> {
+        WriteLock::acquire(&self.directory.join(SHARED), LONGEST_WAIT, "crl-publisher")
     }
 
     /// The CRLs that are shown, by name.
@@ -109,6 +124,7 @@ impl Shelf {
         if fs::read(&path).is_ok_and(|old| old == bytes) {
             return Ok(());
         }
+        let _lock = self.exclusively()?;
         write_atomic(&path, bytes, Mode::Public)
     }
 
@@ -185,6 +201,7 @@ impl Shelf {
         published: &Published,
         fresh_until: Timestamp,
     ) -> Result<(), PublishError> {
+        self.followed().clear();
         let modified = published.window.this_update;
         let der = (published.file.clone(), published.length);
         let serve = |path: String, kind, (file, length), tag| {
@@ -211,10 +228,54 @@ impl Shelf {
         Ok(())
     }
 
+    /// Serves what another publisher has published: the CRL, and the files made of it
+    /// as they are now. Nothing is written. Called again it looks for newer files only.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn follow(
+        &self,
+        name: &str,
+        published: &Published,
+        fresh_until: Timestamp,
+    ) -> Result<(), PublishError> {
+        let mut shown = self.lock();
+        let modified = published.window.this_update;
+        let is_known = |file: &str, tag: &String| self.followed().get(file) == Some(tag);
+        let serve = |file: String, kind, (open, length), tag: String| {
+            let io = |source| PublishError::Io { action: "read", path: self.crl(&file), source };
+            let asset =
+                Asset::of_file(kind, open, length, tag.clone(), modified, Some(fresh_until)).map_err(io)?;
+            self.catalogue.put(format!("/crl/{file}"), asset);
+            self.followed().insert(file, tag);
+            Ok::<(), PublishError>(())
+        };
+        let (der, tag) = (format!("{name}.crl"), published.tag());
+        if !is_known(&der, &tag) {
+            serve(der, CRL_TYPE, (published.file.clone(), published.length), tag)?;
+            shown.insert(name.to_owned(), Shown { published: published.clone(), fresh_until });
+        }
+        for file in [format!("{name}.pem"), "bundle.pem".to_owned()] {
+            let path = self.crl(&file);
+            let Some(found) = Fingerprint::of(&path) else { continue };
+            // It may be older than the CRL by a moment, so its tag is its own.
+            let tag = entity_tag(format!("{found:?}").as_bytes());
+            if is_known(&file, &tag) {
+                continue;
+            }
+            let io = |source| PublishError::Io { action: "read", path: path.clone(), source };
+            let open = File::open(&path).map_err(io)?;
+            let length = open.metadata().map_err(io)?.len();
+            serve(file, PEM_TYPE, (Arc::new(open), length), tag)?;
+        }
+        Ok(())
+    }
+
     /// The bundle of what is shown.
     fn bundle(&self, shown: &BTreeMap<String, Shown>) -> Result<(), PublishError> {
         let members: Vec<(&String, &Shown)> =
             self.bundled.iter().filter_map(|name| Some((name, shown.get(name)?))).collect();
+        let _lock = self.exclusively()?;
         let (file, length) = self.place("bundle.pem", |out| {
             for (name, _) in &members {
                 io::copy(&mut File::open(self.crl(&format!("{name}.pem")))?, out)?;
@@ -226,7 +287,7 @@ impl Shelf {
         };
         let fresh_until = members.iter().map(|(_, shown)| shown.fresh_until).min();
         let tags: String = members.iter().map(|(_, shown)| shown.published.tag()).collect();
-        let tag = ca_service::conditional::entity_tag(tags.as_bytes());
+        let tag = entity_tag(tags.as_bytes());
         let io = |source| PublishError::Io { action: "read", path: self.crl("bundle.pem"), source };
         let asset = Asset::of_file(PEM_TYPE, file, length, tag, modified, fresh_until).map_err(io)?;
         let valid_until = members.iter().map(|(_, shown)| shown.published.window.next_update).min();
@@ -255,6 +316,10 @@ impl Shelf {
         }
         let length = new.metadata().map_err(io)?.len();
         Ok((Arc::new(new), length))
+    }
+
+    fn followed(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shown>> {

@@ -7,6 +7,7 @@
 mod issue;
 mod kept;
 mod pending;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +63,10 @@ pub struct CrlSigner {
     failures: u32,
     /// After a failure: not before this time.
     pause_until: Option<Timestamp>,
+    /// Another process publishes.
+    is_standby: bool,
+    /// When something was due last, and why it failed if it did.
+    result: Option<(Timestamp, Option<String>)>,
 }
 
 impl CrlSigner {
@@ -71,8 +76,19 @@ impl CrlSigner {
         let full = Kept::new(plan.name.clone(), plan.schedule.clone());
         let delta = plan.delta.as_ref().map(|delta| Kept::new(delta.name.clone(), delta.schedule.clone()));
         let pending = Pending::new(delta.is_some());
-        let (floor, pause_until) = (None, None);
-        Self { means, plan, pending, full, delta, floor, compared: false, failures: 0, pause_until }
+        Self {
+            means,
+            plan,
+            pending,
+            full,
+            delta,
+            floor: None,
+            compared: false,
+            failures: 0,
+            pause_until: None,
+            is_standby: false,
+            result: None,
+        }
     }
 
     /// Which CRL it signs.
@@ -231,7 +247,10 @@ impl CrlSigner {
         }
         drop(inner);
         drop(table);
-        if !is_shown {
+        if is_shown {
+            // Who published it before had seen all that is known now.
+            self.pending.take_since();
+        } else {
             self.pending.note_difference(now);
         }
         self.compared = true;
@@ -246,13 +265,16 @@ impl CrlSigner {
         };
         let fresh_until = kept.schedule.due(Some(published.window), None, now);
         let topic = format!("write {}", kept.name);
-        let shown = self.means.shelf.show(&kept.name, published, fresh_until);
-        kept.is_unshown = shown.is_err();
-        match shown {
+        let shelf = &self.means.shelf;
+        let (result, summary) = if self.is_standby {
+            (shelf.follow(&kept.name, published, fresh_until), "what is published cannot be read")
+        } else {
+            (shelf.show(&kept.name, published, fresh_until), "the PEM form of a CRL could not be written")
+        };
+        kept.is_unshown = result.is_err();
+        match result {
             Ok(()) => self.means.alarms.clear(&topic),
-            Err(error) => {
-                self.means.alarms.raise(&topic, "the PEM form of a CRL could not be written", error);
-            }
+            Err(error) => self.means.alarms.raise(&topic, summary, error),
         }
     }
 
@@ -274,6 +296,7 @@ impl CrlSigner {
     fn failed(&mut self, error: &SignError, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         self.pause_until = Some(now.saturating_add(pause(self.failures).as_secs()));
+        self.result = Some((now, Some(error.to_string())));
         self.means.alarms.raise(&self.topic("sign"), "a due CRL could not be published", error);
     }
 

@@ -63,6 +63,7 @@ fn once_raised_and_once_over_also_after_failures_and_restarts() {
     daemon.tell();
     assert_eq!(said(&told), [""; 0]);
 
+    drop(daemon);
     // A restart tells nothing again, and takes nothing for over too early.
     let mut daemon = open();
     daemon.tell();

@@ -71,7 +71,9 @@ fn a_bad_one_never_replaces_a_good_one() {
         let alarms = bench.alarms(&daemon).join("\n");
         assert!(alarms.contains("the CRL offered cannot be published"), "{what}: {alarms}");
         // Nor after a restart.
-        bench.distributor().tick();
+        drop(daemon);
+        daemon = bench.distributor();
+        daemon.tick();
         assert_eq!(bench.root_crl(), good, "{what}");
     }
     fs::remove_file(bench.home("root.crl")).unwrap();
@@ -96,4 +98,25 @@ fn its_end_is_announced() {
         let expected: Vec<String> = expected.iter().map(|end| format!("crl root: the CRL {end}")).collect();
         assert_eq!(bench.alarms(&daemon), expected);
     }
+}
+
+#[test]
+fn somebody_is_reminded_with_the_command() {
+    let bench = Bench::new();
+    let mut daemon = bench.open(
+        "  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n    remind: 30d\n",
+    );
+    bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
+    daemon.tick();
+    bench.clock.advance(60 * DAY - 1);
+    daemon.tick();
+    assert_eq!(bench.alarms(&daemon), [""; 0]);
+    bench.clock.advance(1);
+    daemon.tick();
+    assert_eq!(bench.alarms(&daemon), ["crl root: the CRL expires soon"]);
+    let detail = daemon.alarms().detail("crl root").unwrap();
+    assert!(detail.contains("ca --home HOME crl issue root --days 90 --out root.crl"), "{detail}");
+    bench.write("root.crl", &bench.make_crl(&bench.root, 2, 90 * DAY));
+    daemon.tick();
+    assert_eq!(bench.alarms(&daemon), [""; 0]);
 }

@@ -49,11 +49,13 @@ fn a_delta_shows_changes_soon_and_the_next_base_takes_them_up() {
     assert_eq!(later.entries, wanted);
 
     // A restart finds out what the delta has to list; nothing is signed in vain.
+    drop(daemon);
     let mut daemon = bench.signer(DELTA);
     daemon.tick();
     bench.clock.advance(10);
     daemon.tick();
     assert_eq!(listed(&bench, "issuing-delta").frame.number().unwrap(), later.frame.number().unwrap());
+    drop(daemon);
     let carol = bench.issue();
     bench.revoke(carol);
     let mut daemon = bench.signer(DELTA);

@@ -109,6 +109,7 @@ fn a_restart_keeps_the_number_rising_and_misses_nothing() {
     daemon.tick();
     let second = bench.crl();
     assert_eq!(second.serials, [serial]);
+    drop(daemon);
     // The clock stepped back by a year: the number rises all the same.
     bench.clock.set(bench.now().saturating_sub(365 * DAY));
     bench.signer(USUAL).tick();

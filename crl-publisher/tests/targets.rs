@@ -122,6 +122,7 @@ fn an_older_crl_never_follows_a_newer_one() {
     let mut daemon = publisher(&bench, &web("web"));
     publish(&bench, &mut daemon, 7);
     daemon.deliver();
+    drop(daemon);
     // The published directory comes from an old backup, and the target was emptied.
     fs::remove_file(bench.published("crl/root.crl")).unwrap();
     fs::remove_file(bench.home("web/crl/root.crl")).unwrap();

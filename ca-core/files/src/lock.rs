@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,18 @@ impl WriteLock {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// Whether the locked file is still the one at its path. If somebody removed it,
+    /// another process can lock a new one.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        let same = |held: std::fs::Metadata, found: std::fs::Metadata| {
+            (held.dev(), held.ino()) == (found.dev(), found.ino())
+        };
+        self.file
+            .metadata()
+            .is_ok_and(|held| std::fs::metadata(&self.path).is_ok_and(|found| same(held, found)))
+    }
+
     /// The lock file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -101,7 +113,12 @@ mod tests {
         let busy = WriteLock::acquire(&path, Duration::ZERO, "ca revoke").unwrap_err();
         assert!(matches!(busy, FileError::Busy { .. }));
         assert!(busy.to_string().contains("ca issue"), "{busy}");
-        drop(first);
+        assert!(first.is_in_place());
+        std::fs::remove_file(&path).unwrap();
+        assert!(!first.is_in_place());
+        let second = WriteLock::acquire(&path, Duration::ZERO, "ca revoke").unwrap();
+        assert!(!first.is_in_place() && second.is_in_place());
+        drop((first, second));
         WriteLock::acquire(&path, Duration::MAX, "ca revoke").unwrap();
     }
 }

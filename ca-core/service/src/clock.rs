@@ -10,6 +10,8 @@ use std::time::SystemTime;
 
 use ca_domain::Timestamp;
 
+use crate::Alarms;
+
 /// Tells the time of day.
 pub trait Clock: Send + Sync + 'static {
     /// Now. A system clock outside 1970 to 9999 shows the nearer end.
@@ -24,6 +26,48 @@ pub trait Clock: Send + Sync + 'static {
     /// What is wrong with the clock, as far as it can know.
     fn trouble(&self) -> Option<String> {
         None
+    }
+
+    /// The jumps of the clock, as far as it can know.
+    fn jumps(&self) -> Jumps {
+        Jumps::default()
+    }
+}
+
+/// The jumps of a clock since the daemon started: how often the time of day left the
+/// time that passed by more than a minute. A machine that slept jumps, too.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Jumps {
+    /// How many there were.
+    pub count: u64,
+    /// The last.
+    pub last: Option<Jump>,
+}
+
+/// A jump of a clock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Jump {
+    /// By how many seconds, forward or back.
+    pub by: i64,
+    /// How many seconds have passed since it was seen.
+    pub ago: u64,
+}
+
+/// The topic of alarms about the clock.
+const CLOCK: &str = "clock";
+/// Seconds for which a jump stays an alarm.
+const TOLD: u64 = 15 * 60;
+
+/// Raises the alarm `clock` while the clock is wrong, and for a quarter of an hour
+/// after each jump; takes it down otherwise.
+pub fn check(clock: &dyn Clock, alarms: &Alarms) {
+    let summary = "the clock here jumped";
+    match (clock.trouble(), clock.jumps().last) {
+        (Some(trouble), _) => alarms.raise(CLOCK, summary, trouble),
+        (None, Some(Jump { by, ago })) if ago < TOLD => {
+            alarms.raise(CLOCK, summary, format_args!("by {by} seconds against the time that passed"));
+        }
+        _ => alarms.clear(CLOCK),
     }
 }
 

@@ -18,7 +18,7 @@ use ca_status::Change;
 
 use memory::Memory;
 
-use crate::{Alarms, Bell, Clock, FileWatch, ServiceError, Span, Wake, Worker};
+use crate::{Alarms, Bell, Clock, FileWatch, ServiceError, Span, Wake, Worker, clock};
 
 pub use http::HttpSource;
 pub use place::{LedgerPlace, Remote};
@@ -33,7 +33,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Clocks differ by less.
 const SKEW: Span = Span::minutes(10);
 const TOPIC: &str = "ledger";
-const CLOCK: &str = "clock";
 
 /// What one ledger entry did to a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -227,10 +226,7 @@ impl<T: Sink> LedgerFollower<T> {
             Err(_) if self.bell.is_stopped() => {}
             Err(error) => self.failed(&error, self.clock.now()),
         }
-        match self.clock.trouble() {
-            Some(trouble) => self.alarms.raise(CLOCK, "the clock here jumped", trouble),
-            None => self.alarms.clear(CLOCK),
-        }
+        clock::check(&*self.clock, &self.alarms);
     }
 
     fn succeeded(&mut self) {

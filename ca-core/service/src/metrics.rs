@@ -96,6 +96,18 @@ impl Metrics {
         Ok(())
     }
 
+    /// How often the clock jumped.
+    ///
+    /// # Errors
+    /// The name is taken: called twice.
+    pub fn observe_clock(&self, clock: &Arc<dyn Clock>) -> Result<(), ServiceError> {
+        let help = "How often the time of day left the time that passed by more than a minute.";
+        let jumps = self.counter("chancery_clock_jumps_total", help)?;
+        let clock = clock.clone();
+        self.on_scrape(move || jumps.inc_by(clock.jumps().count.saturating_sub(jumps.get())));
+        Ok(())
+    }
+
     /// Reads values with `reader` before they are shown. One reader runs at a time.
     pub fn on_scrape(&self, reader: impl Fn() + Send + 'static) {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(reader));

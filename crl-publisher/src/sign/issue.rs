@@ -37,13 +37,15 @@ impl CrlSigner {
         params.freshest = self.plan.delta.iter().map(|delta| delta.url.clone()).collect();
         let previous = last.map(|last| last.window.this_update);
         let Means { authority, view, key, shelf, .. } = &self.means;
-        let mut position = 0;
-        let published = shelf.replace(&self.plan.name, authority, last, now, List::Own, |out| {
+        let (mut position, mut count) = (0, 0);
+        let mut published = shelf.replace(&self.plan.name, authority, last, now, List::Own, |out| {
             let table = view.read();
             position = table.next_index();
             let revoked = table.revoked_in(&authority.key_id, &self.plan.scope, previous);
-            write_crl(&params, revoked, &**key, out).map(drop)
+            count = write_crl(&params, revoked, &**key, out)?.entries;
+            Ok(())
         })?;
+        published.entries = Some(count);
         if let Some(changes) = &mut self.pending.lock().changes {
             changes.forget_before(position);
         }
@@ -63,7 +65,8 @@ impl CrlSigner {
         params.scope = full.frame.scope()?;
         let Means { authority, view, key, shelf, .. } = &self.means;
         let (name, last) = (delta.name.clone(), delta.last.as_ref());
-        let published = shelf.replace(&name, authority, last, now, List::Own, |out| {
+        let mut count = 0;
+        let mut published = shelf.replace(&name, authority, last, now, List::Own, |out| {
             let table = view.read();
             let inner = self.pending.lock();
             let changes = inner.changes.as_ref();
@@ -71,8 +74,10 @@ impl CrlSigner {
                 changes.entries(&table, &authority.key_id, &self.plan.scope, params.this_update)
             });
             drop(inner);
-            write_crl(&params, entries.unwrap_or_default().into_iter(), &**key, out).map(drop)
+            count = write_crl(&params, entries.unwrap_or_default().into_iter(), &**key, out)?.entries;
+            Ok(())
         })?;
+        published.entries = Some(count);
         let file = Some(Fingerprint::of(&shelf.path(&name)));
         if let Some(delta) = &mut self.delta {
             delta.file = file;
@@ -105,6 +110,7 @@ impl CrlSigner {
     }
 
     fn succeeded(&mut self, published: &Published, now: Timestamp) {
+        self.result = Some((now, None));
         let delta = self.delta.as_ref().filter(|_| published.base.is_some());
         let name = delta.map_or(&self.full.name, |delta| &delta.name);
         tracing::info!(

@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use ca_domain::Timestamp;
 
-use super::{Clock, SystemClock};
+use super::{Clock, Jump, Jumps, SystemClock};
 
 /// Seconds by which the time of day may leave the time that has passed: what clocks are
 /// set by in passing.
 const STEP: i64 = 5 * 60;
+/// Seconds by which it may leave it without a word.
+const JUMP: i64 = 60;
 /// Seconds by which the clocks of authority and daemon may differ.
 const SKEW: u64 = 10 * 60;
 /// Seconds for which a step forward is remembered: it may be taken back.
@@ -35,6 +37,16 @@ pub struct SaneClock {
     /// The time of day less the seconds passed, as it is believed.
     offset: AtomicI64,
     doubt: Mutex<Doubt>,
+    /// The time of day less the seconds passed, as it was seen last.
+    seen: AtomicI64,
+    jumped: Mutex<Jumped>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Jumped {
+    count: u64,
+    /// By how many seconds the last was, and the seconds passed at it.
+    last: Option<(i64, i64)>,
 }
 
 #[derive(Default)]
@@ -55,8 +67,31 @@ impl SaneClock {
 
     /// The clock `wall`, held against the seconds that `passed` counts.
     pub fn new(wall: impl Clock, passed: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
-        let offset = AtomicI64::new(seconds(wall.now()) - passed());
-        Self { wall: Box::new(wall), passed: Box::new(passed), offset, doubt: Mutex::default() }
+        let offset = seconds(wall.now()) - passed();
+        Self {
+            wall: Box::new(wall),
+            passed: Box::new(passed),
+            offset: AtomicI64::new(offset),
+            doubt: Mutex::default(),
+            seen: AtomicI64::new(offset),
+            jumped: Mutex::default(),
+        }
+    }
+
+    /// Counts a jump, whether it is followed or not.
+    fn note(&self, wall: i64, passed: i64) {
+        let seen = self.seen.load(Ordering::Acquire);
+        let by = wall - passed - seen;
+        if by.abs() <= 1 {
+            return;
+        }
+        // One thread counts it.
+        let first =
+            self.seen.compare_exchange(seen, wall - passed, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if first && by.abs() > JUMP {
+            let mut jumped = self.jumped.lock().unwrap_or_else(PoisonError::into_inner);
+            *jumped = Jumped { count: jumped.count + 1, last: Some((by, passed)) };
+        }
     }
 
     fn doubt(&self) -> MutexGuard<'_, Doubt> {
@@ -89,6 +124,7 @@ impl SaneClock {
 impl Clock for SaneClock {
     fn now(&self) -> Timestamp {
         let (wall, passed) = (seconds(self.wall.now()), (self.passed)());
+        self.note(wall, passed);
         let offset = self.offset.load(Ordering::Acquire);
         let step = wall - passed - offset;
         if step.abs() > STEP {
@@ -115,6 +151,12 @@ impl Clock for SaneClock {
     fn trouble(&self) -> Option<String> {
         self.doubt().trouble.clone()
     }
+
+    fn jumps(&self) -> Jumps {
+        let Jumped { count, last } = *self.jumped.lock().unwrap_or_else(PoisonError::into_inner);
+        let ago = |at| u64::try_from((self.passed)() - at).unwrap_or(0);
+        Jumps { count, last: last.map(|(by, at)| Jump { by, ago: ago(at) }) }
+    }
 }
 
 fn seconds(time: Timestamp) -> i64 {
@@ -130,7 +172,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ManualClock;
+    use crate::{Alarms, ManualClock};
 
     const START: u64 = 1_795_000_000;
     const DAY: u64 = 86_400;
@@ -196,6 +238,32 @@ mod tests {
         bench.shows(2 * DAY + DAY / 2 + 20, Some("went back"));
         bench.clock.witness(at(2 * DAY));
         bench.shows(2 * DAY + DAY / 2 + 20, None);
+    }
+
+    #[test]
+    fn jumps_are_counted_and_told_for_a_while() {
+        let bench = Bench::new();
+        let alarms = Alarms::new();
+        let told = || {
+            bench.clock.now();
+            super::super::check(&bench.clock, &alarms);
+            (bench.clock.jumps().count, alarms.list().len())
+        };
+        bench.pass(DAY);
+        bench.set(DAY + 59);
+        assert_eq!(told(), (0, 0));
+        bench.set(DAY + 200);
+        assert_eq!(told(), (1, 1));
+        assert_eq!(alarms.detail("clock").unwrap(), "by 141 seconds against the time that passed");
+        bench.pass(14 * 60);
+        assert_eq!(told(), (1, 1));
+        bench.pass(60);
+        assert_eq!(told(), (1, 0));
+        // One that is not followed counts once, and again when it is taken back.
+        bench.set(0);
+        assert_eq!((told(), told()), ((2, 1), (2, 1)));
+        bench.set(DAY + 200 + 900);
+        assert_eq!(told(), (3, 1));
     }
 
     #[test]

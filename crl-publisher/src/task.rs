@@ -1,0 +1,166 @@
+//! All that is done for one authority, by whoever publishes for it and by who waits.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ca_domain::Timestamp;
+use ca_service::{Alarms, Clock, Span, clock};
+
+use crate::distribute::Distributor;
+use crate::sign::CrlSigner;
+use crate::status::{AuthorityStatus, Board, CrlStatus, StatusFile};
+use crate::tenure::{Role, Tenure};
+
+/// Who waits looks this often whether the other still publishes.
+const STANDBY: Span = Span::seconds(1);
+
+/// How the CRLs of one authority come about.
+pub enum Work {
+    /// They are signed elsewhere.
+    Distribute(Box<Distributor>),
+    /// They are signed here: all of one authority.
+    Sign(Vec<CrlSigner>),
+}
+
+/// What the tasks of a publisher share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Which authorities this process publishes for.
+    pub tenure: Tenure,
+    /// Where they say how they are.
+    pub board: Board,
+    /// Where alarms go.
+    pub alarms: Alarms,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The work for one authority.
+pub struct Task {
+    name: String,
+    work: Work,
+    shared: Shared,
+    /// What this process was at the last look.
+    role: Option<Role>,
+    file: StatusFile,
+}
+
+impl Task {
+    /// A task that has done nothing yet; it tells how it is in the file `status`.
+    #[must_use]
+    pub const fn new(name: String, work: Work, shared: Shared, status: PathBuf) -> Self {
+        Self { name, work, shared, role: None, file: StatusFile::new(status) }
+    }
+
+    /// The authority's NAME.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Who signs, if it is done here.
+    #[must_use]
+    pub fn signers(&self) -> &[CrlSigner] {
+        match &self.work {
+            Work::Sign(signers) => signers,
+            Work::Distribute(_) => &[],
+        }
+    }
+
+    /// Does what is due, or watches who does; how long to wait for the next call.
+    pub fn tick(&mut self) -> Span {
+        clock::check(&*self.shared.clock, &self.shared.alarms);
+        let topic = format!("lock {}", self.name);
+        let role = match self.shared.tenure.take(&self.name) {
+            Ok(role) => {
+                self.shared.alarms.clear(&topic);
+                role
+            }
+            Err(error) => {
+                self.shared.alarms.raise(
+                    &topic,
+                    "it is not known who publishes, so nothing is published",
+                    error,
+                );
+                Role::Standby("nobody known".to_owned())
+            }
+        };
+        let wait = if role == Role::Active {
+            if self.role.as_ref() != Some(&Role::Active) {
+                self.take_over();
+            }
+            self.role = Some(role);
+            self.act()
+        } else {
+            if self.role.as_ref() != Some(&role) {
+                tracing::info!(authority = self.name, ?role, "another process publishes; this one waits");
+            }
+            self.role = Some(role);
+            self.watch();
+            STANDBY
+        };
+        self.report();
+        wait
+    }
+
+    /// Whatever was known may be old: another process published.
+    fn take_over(&mut self) {
+        if self.role.is_some() {
+            tracing::warn!(authority = self.name, "the other publisher ended; this one takes over");
+        }
+        self.file.forget();
+        match &mut self.work {
+            Work::Distribute(distributor) => distributor.take_over(),
+            Work::Sign(signers) => signers.iter_mut().for_each(CrlSigner::take_over),
+        }
+    }
+
+    fn act(&mut self) -> Span {
+        match &mut self.work {
+            Work::Distribute(distributor) => distributor.tick(),
+            Work::Sign(signers) => signers.iter_mut().map(CrlSigner::tick).min().unwrap_or(STANDBY),
+        }
+    }
+
+    fn watch(&mut self) {
+        match &mut self.work {
+            Work::Distribute(distributor) => distributor.watch(),
+            Work::Sign(signers) => signers.iter_mut().for_each(CrlSigner::watch),
+        }
+    }
+
+    fn report(&mut self) {
+        let now = self.shared.clock.now();
+        let status = self.status(now);
+        self.shared.board.put(status.clone());
+        if self.role != Some(Role::Active) {
+            return;
+        }
+        let topic = format!("status {}", self.name);
+        match self.file.write(&status) {
+            Ok(()) => self.shared.alarms.clear(&topic),
+            Err(error) => self.shared.alarms.raise(&topic, "the status file could not be written", error),
+        }
+    }
+
+    fn status(&self, now: Timestamp) -> AuthorityStatus {
+        let (mode, crls): (_, Vec<CrlStatus>) = match &self.work {
+            Work::Distribute(distributor) => ("distribute", vec![distributor.status()]),
+            Work::Sign(signers) => ("sign", signers.iter().flat_map(|signer| signer.status(now)).collect()),
+        };
+        let (role, publisher) = match &self.role {
+            Some(Role::Standby(holder)) => ("standby", holder.clone()),
+            _ => ("active", format!("process {} (crl-publisher)", std::process::id())),
+        };
+        AuthorityStatus { authority: self.name.clone(), mode, role, publisher, crls }
+    }
+
+    /// The files that are watched.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.work {
+            Work::Distribute(distributor) => distributor.files(),
+            Work::Sign(signers) => signers.iter().flat_map(CrlSigner::files).collect(),
+        }
+    }
+}
