@@ -30,6 +30,7 @@ mod cms_signature;
 pub mod config;
 pub mod create_authority;
 pub mod crl_file;
+pub mod crl_status;
 pub mod error;
 pub mod escrow;
 pub mod export;

@@ -34,6 +34,35 @@ different authorities.")]
     /// Issue a full CRL by hand, at a ceremony for an offline root for example.
     #[command(after_help = "Example:\n  ca crl issue root --days 180 --out root.crl")]
     Issue(IssueCrlArgs),
+    /// List the CRLs of a directory, or those that the ledger has.
+    #[command(after_help = "\
+Examples:
+  ca crl list
+  ca crl list /var/lib/chancery/published
+
+Without a directory it lists the CRLs that were issued by hand, from the home's ledger.")]
+    List {
+        /// What crl-publisher publishes, or its crl directory.
+        #[arg(value_name = "DIRECTORY")]
+        directory: Option<PathBuf>,
+    },
+    /// Tell whether the published CRLs are in time, and what comes next.
+    #[command(after_help = "\
+Examples:
+  ca crl status
+  ca crl status /var/lib/chancery/published
+  ca crl status --json | jq '.crls[] | select(.state != \"ok\")'
+
+It reads the published files, and what crl-publisher tells beside them. Without a directory it is the one
+in the home's crl-publisher.yaml.
+
+Exit status: 0 all is in time; 3 a CRL is late, ends soon, has expired or is missing,
+the last run failed, or nobody publishes; 1 or 2 the directory cannot be read.")]
+    Status {
+        /// What crl-publisher publishes: the `directory` of its configuration.
+        #[arg(value_name = "DIRECTORY")]
+        directory: Option<PathBuf>,
+    },
     /// Show a CRL of any length, its list entry by entry.
     #[command(after_help = "\
 Examples:

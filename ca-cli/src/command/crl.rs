@@ -1,6 +1,7 @@
 //! `ca crl` and `ca ocsp-signer`.
 
 mod file;
+mod status;
 
 use base64::Engine;
 use ca_core::issue_crl::{IssueCrl, issue_crl};
@@ -21,6 +22,8 @@ pub(super) fn run(command: CrlCommand, context: &Context) -> Result<()> {
     match command {
         CrlCommand::Diff { old, new, exit_code } => file::diff(&old, &new, exit_code, context),
         CrlCommand::Issue(args) => issue(args, context),
+        CrlCommand::List { directory } => status::list(directory.as_deref(), context),
+        CrlCommand::Status { directory } => status::status(directory.as_deref(), context),
         CrlCommand::Show { file, limit } => file::show_file(&file, limit, context),
         CrlCommand::Verify { file, issuer, at } => file::verify(&file, &issuer, at, context),
     }

@@ -67,6 +67,23 @@ impl WriteLock {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// Who holds the lock at `path` now; nobody if there is no such file. Nothing is
+    /// written, and whoever wants the lock meanwhile waits for no more than a moment.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn holder(path: &Path) -> Result<Option<Holder>, FileError> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(FileError::io("open", path))?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(FileError::io("lock", path)(error)),
+        }
+    }
+
     /// Whether the locked file is still the one at its path. If somebody removed it,
     /// another process can lock a new one.
     #[must_use]
@@ -110,6 +127,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let first = WriteLock::acquire(&path, Duration::ZERO, "ca issue").unwrap();
+        assert!(WriteLock::holder(&path).unwrap().unwrap().description.contains("ca issue"));
+        assert_eq!(WriteLock::holder(&dir.path().join("none")).unwrap(), None);
         let busy = WriteLock::acquire(&path, Duration::ZERO, "ca revoke").unwrap_err();
         assert!(matches!(busy, FileError::Busy { .. }));
         assert!(busy.to_string().contains("ca issue"), "{busy}");
@@ -119,6 +138,7 @@ mod tests {
         let second = WriteLock::acquire(&path, Duration::ZERO, "ca revoke").unwrap();
         assert!(!first.is_in_place() && second.is_in_place());
         drop((first, second));
+        assert_eq!(WriteLock::holder(&path).unwrap(), None);
         WriteLock::acquire(&path, Duration::MAX, "ca revoke").unwrap();
     }
 }
