@@ -159,13 +159,13 @@ impl Slapd {
     }
 }
 
-fn decode(text: &str) -> Vec<u8> {
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text).expect("base64 in LDIF")
 }
 
 /// An authority for the directory, and certificates of its server and of a client.
-fn certificates(home: &Home) {
+pub(crate) fn certificates(home: &Home) {
     home.ca("authority create directory --template tls-issuing-ca --key p256 --country DE --parent root")
         .args(["--common-name", "Example Directory CA", "--organization", "Example"])
         .words("--passphrase-file passphrase --parent-passphrase-file passphrase")

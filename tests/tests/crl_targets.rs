@@ -1,9 +1,9 @@
-//! CRLs taken to real servers: rsync, SFTP, an object store, OpenLDAP.
+//! CRLs taken to real servers: rsync, SFTP, an object store, OpenLDAP, Active Directory (Samba).
 
 use chancery_tests::daemon::wait_for;
 use chancery_tests::server::LIMIT;
 use chancery_tests::tool::{python, source_root};
-use chancery_tests::{Daemon, Home, Slapd, Tool};
+use chancery_tests::{Daemon, Home, Samba, Slapd, Tool};
 use std::fs;
 use std::time::Duration;
 
@@ -30,6 +30,11 @@ fn issue(home: &Home, name: &str) -> Vec<u8> {
 
 /// A publisher with these targets.
 fn publisher(home: &Home, targets: &str) -> Daemon {
+    publisher_in(home, targets, |tool| tool)
+}
+
+/// The same, started as `wrap` says.
+fn publisher_in(home: &Home, targets: &str, wrap: impl FnOnce(Tool) -> Tool) -> Daemon {
     let mut config = "listen: 127.0.0.1:0\ndirectory: published\nstate_dir: state\nauthorities:\n".to_owned();
     for name in ["issuing", "root"] {
         config.push_str(&format!(
@@ -37,7 +42,7 @@ fn publisher(home: &Home, targets: &str) -> Daemon {
         ));
     }
     let path = home.write_private("publisher.yaml", format!("{config}targets:\n{targets}"));
-    Daemon::start("crl-publisher", &path)
+    Daemon::start_tool(wrap(Tool::ours("crl-publisher").arg("--config").arg(&path)), &path)
 }
 
 fn read(home: &Home, name: &str) -> Vec<u8> {
@@ -218,5 +223,32 @@ fn to_openldap() {
     wait_for("the alarm", LIMIT, || daemon.log().contains("ALARM: a target is behind").then_some(()));
     slapd.begin();
     arrives("the newest", &daemon, &root, || value(&slapd, "Root", "authorityRevocationList"));
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
+fn to_active_directory() {
+    let home = home();
+    let samba = Samba::start(&home);
+    let services = "CN=Public Key Services,CN=Services,CN=Configuration,DC=example,DC=test";
+    // The entry of a host, as AD CS makes it.
+    let host = format!("CN=pki,CN=CDP,{services}");
+    samba.client("ldapadd").input(format!("dn: {host}\nobjectClass: container\n")).ok();
+    let (crl, aia) = (format!("CN=Issuing,{host}"), format!("CN=Issuing,CN=AIA,{services}"));
+    let targets = format!(
+        "  - name: ad\n    alarm_after: 0s\n    retry_at_most: 1s\n    ldap:\n{}    entries:\n      \
+         - {{file: crl/issuing.crl, dn: '{crl}', create: true}}\n      \
+         - {{file: ca/issuing.crt, dn: '{aia}', create: true}}\n",
+        samba.config("      ")
+    );
+    let daemon = publisher_in(&home, &targets, |tool| samba.near(tool));
+    let first = read(&home, "issuing.crl");
+    let stands = |dn: &str, attribute: &str| samba.values(dn, attribute).concat();
+    arrives("the CRL", &daemon, &first, || stands(&crl, "certificateRevocationList"));
+    let der = Tool::new("openssl").within(home.work()).words("x509 -in issuing.pem -outform DER").ok().stdout;
+    arrives("the certificate", &daemon, &der, || stands(&aia, "cACertificate"));
+    let second = issue(&home, "issuing");
+    arrives("the second CRL", &daemon, &second, || stands(&crl, "certificateRevocationList"));
+    assert_eq!(samba.values(&aia, "cACertificate").len(), 1);
     assert_eq!(daemon.terminate(), Some(0));
 }
