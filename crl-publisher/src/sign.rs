@@ -232,7 +232,9 @@ impl CrlSigner {
         let is_shown = match (compared, &self.delta) {
             (Ok(()), Some(delta)) => {
                 let wanted = changes.entries(&table, authority, scope, now);
-                delta.last.as_ref().is_some_and(|delta| issue::lists(delta, &wanted))
+                // A full CRL that is to tell soon must tell it, too.
+                let by_full = self.plan.schedule.after_revocation().is_none() || changes.is_empty();
+                by_full && delta.last.as_ref().is_some_and(|delta| issue::lists(delta, &wanted))
             }
             (Ok(()), None) => changes.is_empty(),
             (Err(error), _) => {

@@ -1,7 +1,7 @@
-// Validates a certificate as a Java program does that insists on OCSP: PKIX path
+// Validates a certificate as a Java program does that insists on OCSP, or on CRLs: PKIX path
 // validation with the revocation checker of the JDK. Prints one line.
 //
-//   java CheckRevocation.java CHAIN.pem ROOT.pem     the chain begins with the certificate
+//   java CheckRevocation.java CHAIN.pem ROOT.pem [crl]     the chain begins with the certificate
 import java.io.FileInputStream;
 import java.security.cert.CertPath;
 import java.security.cert.CertPathValidator;
@@ -35,8 +35,15 @@ public class CheckRevocation {
         CertPath path = factory.generateCertPath(chain);
         CertPathValidator validator = CertPathValidator.getInstance("PKIX");
         PKIXRevocationChecker checker = (PKIXRevocationChecker) validator.getRevocationChecker();
-        // OCSP or nothing: no CRL instead of it, and no answer is no good answer.
-        checker.setOptions(EnumSet.of(PKIXRevocationChecker.Option.NO_FALLBACK));
+        // One or the other: nothing instead of it, and no answer is no good answer.
+        EnumSet<PKIXRevocationChecker.Option> options = EnumSet.of(PKIXRevocationChecker.Option.NO_FALLBACK);
+        if (files.length > 2 && files[2].equals("crl")) {
+            // Fetched from the URLs in the certificates, delta CRLs too.
+            System.setProperty("com.sun.security.enableCRLDP", "true");
+            options.add(PKIXRevocationChecker.Option.PREFER_CRLS);
+            options.add(PKIXRevocationChecker.Option.ONLY_END_ENTITY);
+        }
+        checker.setOptions(options);
         PKIXParameters parameters = new PKIXParameters(Set.of(new TrustAnchor(root, null)));
         parameters.addCertPathChecker(checker);
         try {
