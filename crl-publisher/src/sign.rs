@@ -112,6 +112,7 @@ impl CrlSigner {
     /// Signs and publishes what is due; how long to wait for the next call.
     pub fn tick(&mut self) -> Span {
         let now = self.means.clock.now();
+        self.pending.mend(now);
         self.look_at_files(now);
         if !self.compared && self.means.view.trust(now) == Trust::Current {
             self.compare(now);

@@ -76,6 +76,24 @@ fn soon_after_a_revocation_and_several_in_one() {
 }
 
 #[test]
+fn a_change_seen_by_a_clock_that_ran_ahead_does_not_wait_for_it() {
+    let mut bench = Bench::new();
+    let serial = bench.issue();
+    let mut daemon = bench.signer(USUAL);
+    daemon.tick();
+    let right = bench.now();
+    bench.revoke(serial);
+    bench.clock.advance(3 * HOUR);
+    daemon.tick();
+    assert_eq!(bench.crl().serials, []);
+    bench.clock.set(right);
+    daemon.tick();
+    bench.clock.advance(5);
+    daemon.tick();
+    assert_eq!(bench.crl().serials, [serial]);
+}
+
+#[test]
 fn off_waits_for_the_schedule() {
     let mut bench = Bench::new();
     let serial = bench.issue();

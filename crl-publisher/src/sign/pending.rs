@@ -40,6 +40,12 @@ impl Pending {
         self.lock().since.get_or_insert(now);
     }
 
+    /// A change that was seen by a clock that ran ahead was seen now.
+    pub(super) fn mend(&self, now: Timestamp) {
+        let mut inner = self.lock();
+        inner.since = inner.since.map(|since| since.min(now));
+    }
+
     pub(super) fn since(&self) -> Option<Timestamp> {
         self.lock().since
     }
