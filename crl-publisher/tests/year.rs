@@ -1,0 +1,401 @@
+//! A simulated year: crashes, sleeps, clocks that are wrong, full disks, dead sources,
+//! and at every moment the files that clients fetch are valid CRLs, their numbers rise.
+//!
+//! `CHANCERY_YEAR_DAYS=365 CHANCERY_YEAR_SEED=7 cargo test -p crl-publisher --test year -- --nocapture`
+//! runs all of one; without them each seed of a few gets some days. The published files are real, so a
+//! temporary directory in memory (`TMPDIR=/dev/shm`) makes it fast.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ca_domain::{SerialNumber, Timestamp};
+use ca_files::fault::{self, Failure};
+use ca_service::fixture::TestAuthority;
+use ca_service::{Clock, ManualClock, SaneClock};
+use ca_status::crl::{CrlNumber, CrlReader};
+use common::{Bench, DAY, HOUR, listed};
+use crl_publisher::Daemon;
+
+const AUTHORITIES: &str = "  - name: issuing
+    certificate: ca.pem
+    mode: sign
+    key: ca.key
+    validity: 7d
+    at: 30 2 * * *
+    time_zone: Europe/Berlin
+    jitter: 2h
+    url: http://a.test/crl/{name}.crl
+    shards: [2]
+    delta:
+      validity: 6d
+      interval: 4h
+      after_revocation: 5s
+      min_interval: 1m
+  - name: root
+    certificate: root.pem
+    mode: distribute
+    source: root.crl
+    remind: 30d
+";
+const LISTS: [&str; 7] = [
+    "issuing",
+    "issuing-delta",
+    "issuing-0-of-2",
+    "issuing-0-of-2-delta",
+    "issuing-1-of-2",
+    "issuing-1-of-2-delta",
+    "root",
+];
+/// No trouble lasts longer: what is published must last through it.
+const LONGEST_TROUBLE: u64 = 4 * DAY;
+
+/// The chances of a run (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, most: u64) -> u64 {
+        self.next() % most
+    }
+}
+
+/// A publisher, and the time that has passed for it.
+struct Publisher {
+    daemon: Daemon,
+    passed: Arc<AtomicI64>,
+}
+
+struct World {
+    seed: u64,
+    dice: Dice,
+    bench: Bench,
+    /// The clock of the machine; that of `bench` is right.
+    wall: ManualClock,
+    /// Seconds by which it is wrong.
+    skew: i64,
+    /// It was ahead by more than is backdated, and what was signed then is not replaced yet.
+    is_ahead: bool,
+    active: Option<Publisher>,
+    standby: Option<Publisher>,
+    numbers: BTreeMap<&'static str, (Vec<u8>, CrlNumber)>,
+    revoked: Vec<SerialNumber>,
+    ceremonies: u64,
+    looks: u64,
+    happened: BTreeMap<&'static str, u64>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let bench = Bench::new();
+        let wall = ManualClock::at(bench.now());
+        let mut world = Self {
+            seed,
+            dice: Dice(seed),
+            bench,
+            wall,
+            skew: 0,
+            is_ahead: false,
+            active: None,
+            standby: None,
+            numbers: BTreeMap::new(),
+            revoked: Vec::new(),
+            ceremonies: 0,
+            looks: 0,
+            happened: BTreeMap::new(),
+        };
+        world.ceremony();
+        world.active = Some(world.start());
+        world.recover();
+        world
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.happened.entry(what).or_default() += 1;
+    }
+
+    fn start(&mut self) -> Publisher {
+        let passed = Arc::new(AtomicI64::new(0));
+        let count = passed.clone();
+        let clock = SaneClock::new(self.wall.clone(), move || count.load(Ordering::SeqCst));
+        let daemon = Daemon::open(self.bench.config(AUTHORITIES), Arc::new(clock)).unwrap();
+        daemon.prepare().unwrap();
+        Publisher { daemon, passed }
+    }
+
+    /// The root signs its next CRL, and somebody carries it here.
+    fn ceremony(&mut self) {
+        self.ceremonies += 1;
+        let crl = self.bench.make_crl(&self.bench.root, self.ceremonies, 90 * DAY);
+        self.bench.write("root.crl", &crl);
+    }
+
+    /// Time passes, on a machine that is awake or not.
+    fn pass(&mut self, seconds: u64, awake: bool) {
+        self.bench.clock.advance(seconds);
+        self.set_wall();
+        if awake {
+            for publisher in self.active.iter().chain(&self.standby) {
+                publisher.passed.fetch_add(i64::try_from(seconds).unwrap(), Ordering::SeqCst);
+            }
+        }
+        self.look();
+    }
+
+    fn set_wall(&self) {
+        let now = i64::try_from(self.bench.now().as_unix()).unwrap();
+        self.wall.set(Timestamp::from_unix(u64::try_from(now + self.skew).unwrap()).unwrap());
+    }
+
+    fn tick(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.daemon.tick();
+            self.look();
+        }
+        if let Some(standby) = &mut self.standby {
+            standby.daemon.tick();
+            self.look();
+        }
+    }
+
+    /// All troubles end, and what should be published is.
+    fn recover(&mut self) {
+        self.skew = 0;
+        self.set_wall();
+        if self.active.is_none() {
+            self.active = match self.standby.take() {
+                Some(standby) => Some(standby),
+                None => Some(self.start()),
+            };
+        }
+        let now = self.bench.now();
+        self.bench.ledger.heartbeat(now);
+        // After a failure a minute passes at most until it is tried again; changes wait up to a minute.
+        for seconds in [61, 61, 6] {
+            self.tick();
+            self.pass(seconds, true);
+        }
+        self.tick();
+        self.is_ahead = false;
+        self.look();
+        let told: Vec<String> = self.bench.alarms(&self.active.as_ref().unwrap().daemon);
+        let told: Vec<_> = told.iter().filter(|alarm| !alarm.starts_with("clock: ")).collect();
+        assert!(told.is_empty(), "seed {}, {}: {told:?}", self.seed, self.bench.now());
+        for (full, delta) in [("issuing", "issuing-delta")] {
+            let (full, delta) = (listed(&self.bench, full).entries, listed(&self.bench, delta).entries);
+            for serial in self.revoked.iter().rev().take(40) {
+                let is_told = full.contains_key(serial) || delta.contains_key(serial);
+                assert!(is_told, "seed {}, {}: {serial} is on no CRL", self.seed, self.bench.now());
+            }
+        }
+    }
+
+    /// What clients find.
+    fn look(&mut self) {
+        let now = self.bench.now();
+        for name in LISTS {
+            let place = format!("seed {}, {now}, {name}", self.seed);
+            let path = self.bench.published(&format!("crl/{name}.crl"));
+            let Ok(octets) = fs::read(&path) else {
+                assert!(!self.numbers.contains_key(name), "{place}: it is gone");
+                continue;
+            };
+            self.looks += 1;
+            let issuer: &TestAuthority = if name == "root" { &self.bench.root } else { &self.bench.ca };
+            let mut reader = CrlReader::open(File::open(&path).unwrap()).unwrap();
+            let accepted = reader.accept(&issuer.authority.certificate);
+            assert!(accepted.is_ok(), "{place}: {accepted:?}");
+            let frame = reader.frame();
+            let (from, to) = (frame.this_update, frame.next_update.unwrap());
+            let valid = |at: Timestamp| from <= at && at < to;
+            assert!(
+                valid(now) || (self.is_ahead && (from > now || valid(self.wall.now()))),
+                "{place}: valid from {from} to {to} only"
+            );
+            let number = frame.number().unwrap().unwrap();
+            if let Some((known, last)) = self.numbers.get(name)
+                && *known != octets
+            {
+                assert!(number > *last, "{place}: number {number} after {last}");
+            }
+            self.numbers.insert(name, (octets, number));
+            if self.looks.is_multiple_of(997) {
+                self.ask_openssl(&path, name);
+            }
+        }
+    }
+
+    fn ask_openssl(&mut self, path: &std::path::Path, name: &str) {
+        self.count("asked OpenSSL");
+        let issuer = self.bench.home(if name == "root" { "root.pem" } else { "ca.pem" });
+        let output = Command::new("openssl")
+            .args(["crl", "-inform", "DER", "-noout", "-in"])
+            .arg(path)
+            .arg("-CAfile")
+            .arg(issuer)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("verify OK"), "{name}: {said}");
+    }
+
+    /// Time up to a moment, with what an authority does meanwhile.
+    fn live(&mut self, seconds: u64, awake: bool, ledger: bool) {
+        let mut left = seconds;
+        while left > 0 {
+            let step = (1 + self.dice.below(8 * HOUR)).min(left);
+            left -= step;
+            self.pass(step, awake);
+            if ledger && self.dice.below(4) == 0 {
+                let serial = self.bench.issue();
+                self.bench.revoke(serial);
+                self.revoked.push(serial);
+                self.count("revocations");
+            }
+            if awake {
+                self.tick();
+            }
+        }
+    }
+
+    fn trouble(&mut self) {
+        let length = 1 + self.dice.below(LONGEST_TROUBLE);
+        match self.dice.below(9) {
+            0 => {
+                self.count("sleeps");
+                self.live(length, false, true);
+            }
+            1 => {
+                self.count("crashes");
+                self.crash();
+                if self.standby.is_none() {
+                    self.live(length, false, true);
+                }
+            }
+            2 => {
+                self.count("full disks");
+                for _ in 0..6 {
+                    self.pass(length / 6, true);
+                    let at = self.dice.below(3);
+                    fault::arm(at, Failure::Crash);
+                    self.tick();
+                    fault::disarm();
+                }
+            }
+            3 => {
+                self.count("failing operations");
+                for _ in 0..6 {
+                    let seconds = 1 + self.dice.below(6 * HOUR);
+                    self.pass(seconds, true);
+                    let at = self.dice.below(60);
+                    fault::arm(at, Failure::Once(std::io::ErrorKind::StorageFull));
+                    self.tick();
+                    fault::disarm();
+                }
+            }
+            4 => {
+                self.count("dead ledgers");
+                let good = self.bench.ledger.checkpoint();
+                self.bench.ledger.put_checkpoint(b"nothing");
+                self.live(length, true, false);
+                self.bench.ledger.put_checkpoint(&good);
+            }
+            5 => {
+                self.count("dead sources");
+                let good = fs::read(self.bench.home("root.crl")).unwrap();
+                let bad = [&b"nothing"[..], &good[..good.len() / 2], b""];
+                let bad = bad[usize::try_from(self.dice.below(3)).unwrap()].to_vec();
+                self.bench.write("root.crl", &bad);
+                self.live(length, true, true);
+                self.bench.write("root.crl", &good);
+            }
+            6 => {
+                self.count("clocks ahead");
+                self.skew = i64::try_from(600 + self.dice.below(3 * DAY)).unwrap();
+                self.is_ahead = true;
+                self.set_wall();
+                // Set right within the hour.
+                let seconds = 1 + self.dice.below(3_000);
+                self.live(seconds, true, true);
+            }
+            7 => {
+                self.count("clocks behind");
+                // Back while it runs, or found so at a restart.
+                if self.dice.below(2) == 0 {
+                    self.crash();
+                }
+                self.skew = -i64::try_from(1 + self.dice.below(6 * HOUR)).unwrap();
+                self.set_wall();
+                if self.active.is_none() && self.standby.is_none() {
+                    self.active = Some(self.start());
+                }
+                self.live(length.min(DAY), true, true);
+            }
+            _ => {
+                self.count("second publishers");
+                if self.standby.is_none() {
+                    self.standby = Some(self.start());
+                }
+                self.live(length, true, true);
+            }
+        }
+        self.recover();
+    }
+
+    /// Whoever publishes is killed at any operation on files; what it leaves stays.
+    fn crash(&mut self) {
+        let Some(mut killed) = self.active.take() else { return };
+        let at = self.dice.below(120);
+        self.pass(4 * HOUR, true);
+        killed.passed.fetch_add(i64::try_from(4 * HOUR).unwrap(), Ordering::SeqCst);
+        fault::arm(at, Failure::Crash);
+        killed.daemon.tick();
+        drop(killed);
+        fault::disarm();
+        self.look();
+    }
+}
+
+fn run(seed: u64, days: u64) {
+    println!("seed {seed}: {days} days");
+    let mut world = World::new(seed);
+    let end = world.bench.now().saturating_add(days * DAY);
+    let mut next_ceremony = world.bench.now().saturating_add(50 * DAY);
+    while world.bench.now() < end {
+        let quiet = 1 + world.dice.below(3 * DAY);
+        world.live(quiet, true, true);
+        let now = world.bench.now();
+        world.bench.ledger.heartbeat(now);
+        if now >= next_ceremony {
+            world.count("ceremonies");
+            world.ceremony();
+            next_ceremony = now.saturating_add(40 * DAY + world.dice.below(10 * DAY));
+        }
+        world.recover();
+        world.trouble();
+    }
+    println!("seed {seed}: {} files looked at, no gap; {:?}", world.looks, world.happened);
+    assert!(world.looks > days * 7);
+}
+
+#[test]
+fn at_every_moment_a_valid_crl() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    match (number("CHANCERY_YEAR_SEED"), number("CHANCERY_YEAR_DAYS")) {
+        (None, None) => (1..=3).for_each(|seed| run(seed, 8)),
+        (seed, days) => run(seed.unwrap_or(1), days.unwrap_or(365)),
+    }
+}
