@@ -33,8 +33,8 @@ pub(crate) use escrow::{
     KeyFilesArgs, RecoverArgs, RequestPassphraseArgs, ThresholdArgs, WantedArgs,
 };
 pub(crate) use export::{
-    BundleArgs, BundleFormat, ExchangeArgs, ExportCommand, IntuneArgs, KeySourceArgs, MobileconfigArgs,
-    SstArgs, TrustArgs,
+    BundleArgs, BundleFormat, ExchangeArgs, ExportCommand, IntuneArgs, KeySourceArgs, MailServerKind,
+    MailserverArgs, MobileconfigArgs, SstArgs, TrustArgs,
 };
 pub(crate) use ledger::{IndexCommand, LedgerCommand, OcspSignerCommand, TemplateCommand};
 pub(crate) use maintain::MaintainArgs;

@@ -7,6 +7,7 @@ mod debian;
 pub mod exchange;
 pub mod intune;
 pub mod keys;
+pub mod mailserver;
 mod mozilla;
 mod powershell;
 pub mod sst;

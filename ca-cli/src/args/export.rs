@@ -58,6 +58,16 @@ A table has the columns email, file and password, and upn if wanted; `ca issue -
 file and password may be left out.
 With the connector's public key no password is in clear in any file. See docs/intune.md.")]
     Intune(Box<IntuneArgs>),
+    /// Export TLS settings for a mail server, with the programs that bring certificates, CRLs and OCSP answers.
+    #[command(after_help = "\
+Examples:
+  ca export mailserver --for exim                            # print the settings
+  ca export mailserver --for dovecot --clients issuing --dir /etc/dovecot/tls --out /etc/dovecot/tls
+  /etc/dovecot/tls/install mail.chain mail.key               # the renewal hook
+  /etc/dovecot/tls/refresh                                   # every hour
+
+See docs/mail-servers.md.")]
+    Mailserver(MailserverArgs),
 }
 
 #[derive(Args, Debug)]
@@ -277,4 +287,38 @@ pub(crate) struct SstArgs {
     /// Replace files that exist.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MailserverArgs {
+    /// The server program.
+    #[arg(long = "for", value_enum)]
+    pub(crate) server: MailServerKind,
+    /// Clients need a certificate of this authority; may be repeated [default: they need none].
+    #[arg(long, value_name = "AUTHORITY")]
+    pub(crate) clients: Vec<String>,
+    /// Where the files will be on the server.
+    #[arg(long, value_name = "DIR", default_value = "/etc/mail-tls")]
+    pub(crate) dir: String,
+    /// A directory for all files [default: print the settings alone].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// A mail server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum MailServerKind {
+    /// Dovecot 2.3.
+    Dovecot,
+    /// Exim 4.
+    Exim,
+    /// HAProxy 2.
+    Haproxy,
+    /// nginx, for webmail and as a proxy of mail.
+    Nginx,
+    /// Postfix 3.
+    Postfix,
 }

@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 
 use ca_core::export::bundle::{Bundle, Exported, ExportedFile, bundle};
 use ca_core::export::exchange::{OwaSettings, exchange};
+use ca_core::export::mailserver::{MailServer, MailServerRequest, mailserver};
 use ca_core::export::sst;
 use ca_core::export::trust::TrustSet;
 use ca_core::files::{Mode, create_dir_all, write_atomic};
 use serde_json::json;
 
-use crate::args::{BundleArgs, BundleFormat, ExchangeArgs, ExportCommand, SstArgs, TrustArgs};
+use crate::args::{
+    BundleArgs, BundleFormat, ExchangeArgs, ExportCommand, MailServerKind, MailserverArgs, SstArgs, TrustArgs,
+};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::passphrase::Source;
@@ -26,6 +29,7 @@ pub(super) fn run(command: ExportCommand, context: &Context) -> Result<()> {
         ExportCommand::Bundle(args) => export_bundle(&args, context),
         ExportCommand::Exchange(args) => export_exchange(&args, context),
         ExportCommand::Intune(args) => intune::intune(&args, context),
+        ExportCommand::Mailserver(args) => export_mailserver(&args, context),
         ExportCommand::Mobileconfig(args) => apple::mobileconfig(&args, context),
         ExportCommand::Sst(args) => export_sst(&args, context),
     }
@@ -76,6 +80,24 @@ fn export_bundle(args: &BundleArgs, context: &Context) -> Result<()> {
             )
         }
     }
+}
+
+fn export_mailserver(args: &MailserverArgs, context: &Context) -> Result<()> {
+    let server = match args.server {
+        MailServerKind::Dovecot => MailServer::Dovecot,
+        MailServerKind::Exim => MailServer::Exim,
+        MailServerKind::Haproxy => MailServer::Haproxy,
+        MailServerKind::Nginx => MailServer::Nginx,
+        MailServerKind::Postfix => MailServer::Postfix,
+    };
+    let request = MailServerRequest { server, dir: &args.dir, clients: &args.clients };
+    let files = mailserver(&context.home()?, &request)?;
+    let Some(out) = &args.out else {
+        let settings = files.first().map(|file| file.bytes.as_slice()).unwrap_or_default();
+        return deliver(context, None, settings, false);
+    };
+    let written = write_directory(out, &files, args.force)?;
+    done(context, &format!("Wrote {} files to {}.", files.len(), out.display()), &json!({"files": written}))
 }
 
 /// Writes all files, or none if one of them exists and must not be replaced.
