@@ -91,7 +91,7 @@ pub fn observe_status(metrics: &Metrics, board: Board) -> Result<(), ServiceErro
     let help = "When something was last due, in seconds since 1970.";
     let last = by_crl("chancery_crl_last_run_seconds", help)?;
     let failed = by_crl("chancery_crl_last_run_failed", "Whether it failed then.")?;
-    let help = "Since when changes of status wait for a CRL, in seconds since 1970; nothing if none do.";
+    let help = "Since when changes of status wait for a CRL, in seconds since 1970; 0 if none do.";
     let pending = by_crl("chancery_crl_pending_since_seconds", help)?;
     metrics.on_scrape(move || {
         for gauge in [&active, &entries, &next, &renew, &last, &failed, &pending] {
@@ -101,17 +101,14 @@ pub fn observe_status(metrics: &Metrics, board: Board) -> Result<(), ServiceErro
             let is_active = if authority.role == "active" { 1.0 } else { 0.0 };
             active.with_label_values(&[authority.authority.as_str()]).set(is_active);
             for crl in &authority.crls {
-                let times = [
-                    (&next, crl.next_run),
-                    (&renew, crl.renew_by),
-                    (&last, crl.last_run),
-                    (&pending, crl.pending_since),
-                ];
+                let times = [(&next, crl.next_run), (&renew, crl.renew_by), (&last, crl.last_run)];
                 for (gauge, time) in times {
                     if let Some(time) = time {
                         gauge.with_label_values(&[crl.name.as_str()]).set(seconds(time));
                     }
                 }
+                let since = crl.pending_since.map_or(0.0, seconds);
+                pending.with_label_values(&[crl.name.as_str()]).set(since);
                 if let Some(count) = crl.entries {
                     entries.with_label_values(&[crl.name.as_str()]).set(as_float(count));
                 }
