@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use chancery_tests::daemon::wait_for;
@@ -60,7 +61,19 @@ fn dashboard_and_alerts_use_what_there_is() {
     let mut pki = Pki::without_daemons("p256");
     pki.person_by_request("alice", "smime-signing", chancery_tests::openssl::Key::P256);
     pki.start_responder(METRICS);
-    let config = pki.home.write_private("watched.yaml", format!("{METRICS}{}", pki.publisher_config()));
+    // With all that it can measure: somewhere to take files to, and somebody to tell.
+    let (state, web) = (pki.home.path("publisher-state"), pki.home.path("web"));
+    for dir in [&state, &web] {
+        fs::create_dir(dir).unwrap();
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let more = format!(
+        "{METRICS}state_dir: {}\ntargets: [{{name: web, directory: {}}}]\n\
+         alarms: {{webhook: {{url: \"http://127.0.0.1:9/\"}}}}\n",
+        state.display(),
+        web.display()
+    );
+    let config = pki.home.write_private("watched.yaml", format!("{more}{}", pki.publisher_config()));
     let publisher = Daemon::start("crl-publisher", &config);
     let good = pki.ocsp("alice").text();
     assert!(good.contains("alice.crt: good"), "{good}");
@@ -70,7 +83,12 @@ fn dashboard_and_alerts_use_what_there_is() {
     let text = scrape(&responder);
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(counted)).collect();
     assert!(lines.iter().any(|line| line.ends_with(" 1")), "{text}");
-    let shown = [with_an_alarm(&responder), with_an_alarm(&publisher)];
+    with_an_alarm(&publisher);
+    let delivered = wait_for("a delivery", LIMIT, || {
+        Some(scrape(&publisher))
+            .filter(|text| text.contains("\nchancery_target_last_success_timestamp_seconds{"))
+    });
+    let shown = [with_an_alarm(&responder), delivered];
     for text in &shown {
         Tool::new("promtool").words("check metrics").input(text.as_str()).ok();
     }
