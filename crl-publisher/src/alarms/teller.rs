@@ -87,6 +87,9 @@ impl Teller {
         setting: &Setting,
     ) -> Self {
         let queue = setting.queues.get(state_dir, name, host);
+        // Shown from the start, before there is anything to tell.
+        let waiting = queue.lock().unwrap_or_else(PoisonError::into_inner).len();
+        setting.tally.waiting(name, waiting);
         let started = setting.clock.now();
         let shared = Shared {
             name,
