@@ -15,7 +15,7 @@ use ca_domain::Timestamp;
 use ca_service::conditional::{http_date, is_unchanged};
 use ca_service::{Clock, Handler, Peer};
 use ca_status::ocsp::{AnswerClass, ErrorStatus};
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body as _, Incoming};
 
 use crate::answer::{Asker, Desk, Reply};
@@ -104,7 +104,7 @@ impl Handler for Front {
             return Handler::handle(&self.router, request, peer).await.map(Either::Right);
         }
         // One request is answered by one configuration.
-        let shell = self.current.load_full();
+        let shell = self.current.load();
         let (head, body) = request.into_parts();
         let form = match head.method {
             Method::GET | Method::HEAD => metrics::Method::Get,
@@ -154,13 +154,9 @@ impl Shell {
         peer: &Peer,
     ) -> Result<Bytes, Refusal> {
         self.check_post(head)?;
-        let body = Limited::new(body, self.max_request_bytes).collect();
-        match peer.within(BODY_TIME, body).await {
-            Some(Ok(body)) => Some(body.to_bytes()).filter(|body| !body.is_empty()).ok_or(Refusal::Malformed),
-            Some(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE))
-            }
-            Some(Err(_)) => Err(Refusal::Status(StatusCode::BAD_REQUEST)),
+        match peer.within(BODY_TIME, read_whole(body, self.max_request_bytes)).await {
+            Some(Ok(body)) if body.is_empty() => Err(Refusal::Malformed),
+            Some(read) => read,
             None => Err(Refusal::Status(StatusCode::REQUEST_TIMEOUT)),
         }
     }
@@ -180,6 +176,29 @@ impl Shell {
         }
         Ok(())
     }
+}
+
+/// A body of `limit` bytes at most. Nearly all come in one piece, which is not copied.
+async fn read_whole(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
+    // When all of the stated length is there, nothing more is waited for.
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let frame = frame.map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len().max(all.len()) + data.len() > limit {
+            return Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.into() })
 }
 
 /// Why a request does not come before the desk.

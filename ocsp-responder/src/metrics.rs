@@ -1,7 +1,9 @@
 //! What the responder measures, and how a request is recorded.
 //!
 //! All counters are got when the responder is set up; to record a request is to
-//! find one in an array and count it up, without a lock or an allocation.
+//! find one in an array of the thread's own and count it up, without an allocation.
+
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use ca_status::ocsp::{AnswerClass, ErrorStatus};
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use crate::http::Shell;
+use tally::{Tallies, Tally};
 
 /// The upper ends of the buckets of latency, in seconds.
 const BUCKETS: [f64; 12] =
@@ -143,6 +146,7 @@ fn refusal_index(status: u16) -> usize {
 pub struct Meters {
     requests: IntCounterVec,
     latency: Histogram,
+    tallies: Tallies,
     /// Signatures made.
     pub signed: IntCounter,
     /// Answers that could not be signed.
@@ -159,7 +163,11 @@ impl Meters {
     /// # Errors
     /// A name is taken: called twice.
     pub fn new(metrics: &Metrics) -> Result<Self, ServiceError> {
+        let tallies = Tallies::default();
+        let all = tallies.clone();
+        metrics.on_scrape(move || all.flush());
         Ok(Self {
+            tallies,
             requests: metrics.counters(
                 "chancery_ocsp_requests_total",
                 "Requests answered, by method, result, where the answer came from, and authority.",
@@ -204,7 +212,9 @@ impl Meters {
                 }
             }
         }
-        Recorder { counters: counters.into(), latency: self.latency.clone(), authorities: authorities.into() }
+        let tally = Arc::new(Tally::new(&counters, &self.latency));
+        self.tallies.add(&tally);
+        Recorder { tally, authorities: authorities.into() }
     }
 }
 
@@ -249,8 +259,7 @@ pub fn observe(metrics: &Metrics, shell: &Arc<ArcSwap<Shell>>) -> Result<(), Ser
 /// Records requests about a fixed list of authorities.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    counters: Box<[IntCounter]>,
-    latency: Histogram,
+    tally: Arc<Tally>,
     authorities: Box<[(KeyIdentifier, String)]>,
 }
 
@@ -269,14 +278,11 @@ impl Recorder {
 
     /// Records a request.
     pub fn record(&self, method: Method, outcome: Outcome, latency: Duration) {
-        if let Some(counter) = self.counters.get(self.slot(method, outcome)) {
-            counter.inc();
-        }
-        self.latency.observe(latency.as_secs_f64());
+        self.tally.add(Self::slot(method, outcome), latency);
     }
 
     /// Where the counter is.
-    fn slot(&self, method: Method, outcome: Outcome) -> usize {
+    fn slot(method: Method, outcome: Outcome) -> usize {
         let method = method as usize;
         let plain = |at: usize| method * PLAIN + at;
         match outcome {

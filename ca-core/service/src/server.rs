@@ -1,6 +1,7 @@
 //! The HTTP/1 shell: a handler behind limits that hold against slow and greedy
 //! clients, and a drain that lets answers finish.
 
+mod quiet;
 mod sources;
 mod ticks;
 
@@ -24,6 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 use tower::ServiceExt;
 
+use quiet::Quiet;
 use sources::Sources;
 use ticks::Ticks;
 
@@ -189,6 +191,25 @@ fn refused<A: Handler>() -> Response<A::Body> {
     response
 }
 
+/// Lets the clock tick until the daemon ends or the time of a connection is over.
+async fn over(ticks: &Ticks, limit: Duration, stop: watch::Receiver<bool>) {
+    let mut stopped = pin!(until(stop));
+    let mut interval = tokio::time::interval(ticks.step());
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            _ = interval.tick() => {
+                if ticks.tick() >= limit {
+                    return;
+                }
+                // The connection, which was polled before, looks at its limits.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
 async fn connection<A: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
@@ -199,16 +220,15 @@ async fn connection<A: Handler>(
     // Answers are small; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let ticks = Ticks::new(limits.head.min(limits.connection));
-    let peer = Arc::new(Peer { address: peer, ticks: ticks.clone() });
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (app, peer) = (app.clone(), peer.clone());
-        async move {
-            Ok::<_, Infallible>(if names_host(&request) {
-                app.handle(request, &peer).await
-            } else {
-                refused::<A>()
-            })
-        }
+    let peer = Peer { address: peer, ticks: ticks.clone() };
+    // Lent to each request: to count owners, processors would take turns at one count.
+    let (app, peer) = (&app, &peer);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(if names_host(&request) {
+            app.handle(request, peer).await
+        } else {
+            refused::<A>()
+        })
     });
     let connection = http1::Builder::new()
         .timer(ticks.clone())
@@ -216,18 +236,15 @@ async fn connection<A: Handler>(
         .max_buf_size(limits.head_bytes.max(8192))
         // Some clients send a request and close their half at once.
         .half_close(true)
+        // To copy a small answer behind its head costs less than to write it from two places.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let mut stopped = pin!(until(stop));
-    let mut interval = tokio::time::interval(ticks.step());
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut connection => return log_end(ended),
-            () = &mut stopped => break,
-            _ = interval.tick() => if ticks.tick() >= limits.connection { break },
-        }
+    let mut over = pin!(Quiet::new(over(&ticks, limits.connection, stop)).await);
+    tokio::select! {
+        biased;
+        ended = &mut connection => return log_end(ended),
+        () = &mut over => {}
     }
     // The answer under way is finished, and nothing read after it. Who takes a
     // byte now and then is cut.
