@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn changes_are_written_whole() {
         let changes = [
-            Change::Delete("userCertificate;binary".into(), vec![vec![0x30; 90]]),
+            Change::Delete("userCertificate;binary".into(), vec![vec![0x82; 90]]),
             Change::Add("description".into(), vec![b"plain".to_vec(), b" space".to_vec()]),
             Change::Delete("mail".into(), vec![]),
         ];
@@ -132,7 +132,7 @@ mod tests {
             "dn:: {}\nchangetype: modify\ndelete: userCertificate;binary\nuserCertificate;binary:: {}\n-\n\
              add: description\ndescription: plain\ndescription:: IHNwYWNl\n-\ndelete: mail\n-\n\n",
             STANDARD.encode("cn=Änne,dc=test"),
-            STANDARD.encode([0x30; 90]),
+            STANDARD.encode([0x82; 90]),
         );
         assert_eq!(unfolded, expected);
     }

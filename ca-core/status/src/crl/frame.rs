@@ -1,9 +1,11 @@
 //! What the extensions of a CRL say, and whether a CRL may be relied upon.
 
 use std::io::{Read, Seek};
+use std::sync::mpsc;
+use std::thread;
 
 use ca_domain::Timestamp;
-use ca_signing::StreamVerifier;
+use ca_signing::{SigningError, StreamVerifier};
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
     ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR,
@@ -21,6 +23,9 @@ use super::stream::{CrlFrame, CrlReader};
 use super::writer::authority_key_id;
 use super::{CLOCK_TOLERANCE, CrlNumber};
 use crate::StatusError;
+
+/// Pieces that wait to be hashed.
+const PIECES: usize = 4;
 
 /// One thing that a relying party checks, and what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -148,8 +153,19 @@ impl<R: Read + Seek> CrlReader<R> {
         let (algorithm, signature) = (frame.algorithm.clone(), frame.signature.clone());
         let key = issuer.tbs_certificate.subject_public_key_info.to_der()?;
         let mut verifier = StreamVerifier::new(&key, &algorithm)?;
-        self.signed_bytes(&mut |bytes| Ok(verifier.update(bytes)?))?;
-        Ok(verifier.finish(&signature)?)
+        // One thread reads while the other hashes.
+        let verified = thread::scope(|scope| {
+            let (sender, receiver) = mpsc::sync_channel::<Vec<u8>>(PIECES);
+            let hashing = scope.spawn(move || {
+                receiver.into_iter().try_for_each(|piece| verifier.update(&piece))?;
+                verifier.finish(&signature)
+            });
+            // A closed channel: the other side failed, and says why.
+            self.signed_bytes(&mut |piece| sender.send(piece).is_ok())?;
+            drop(sender);
+            Ok::<_, StatusError>(hashing.join())
+        })?;
+        Ok(verified.unwrap_or(Err(SigningError::BadSignature))?)
     }
 
     /// Checks all that does not change with time: that it is a CRL of `issuer`, signed

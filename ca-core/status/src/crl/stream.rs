@@ -21,6 +21,9 @@ use crate::StatusError;
 /// Octets of an entry, and of any field but the list, at most.
 const MAX_FIELD: u64 = 64 * 1024;
 
+/// Octets that are read at once where all are read.
+const PIECE: u64 = 256 * 1024;
+
 /// A CRL in a file, whose list is read entry by entry. It takes what others
 /// issue too: delta CRLs, CRLs without number, key identifier or nextUpdate.
 #[derive(Debug)]
@@ -127,20 +130,19 @@ impl<R: Read + Seek> CrlReader<R> {
         Ok(CrlReaderEntries { input: &mut self.input, end: self.list.end })
     }
 
-    /// Gives the bytes that are signed to `sink`, piece by piece.
+    /// Gives the bytes that are signed to `sink`, piece by piece, until that says no.
     ///
     /// # Errors
-    /// A failure of the input, or what `sink` answers.
-    pub(super) fn signed_bytes(
-        &mut self,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), StatusError>,
-    ) -> Result<(), StatusError> {
+    /// A failure of the input.
+    pub(super) fn signed_bytes(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), StatusError> {
         self.input.go_to(self.tbs.start)?;
         while self.input.at < self.tbs.end {
-            let length = (self.tbs.end - self.input.at).min(MAX_FIELD);
-            self.input.element.clear();
+            let length = (self.tbs.end - self.input.at).min(PIECE);
+            self.input.element = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
             self.input.read(length)?;
-            sink(&self.input.element)?;
+            if !sink(std::mem::take(&mut self.input.element)) {
+                break;
+            }
         }
         Ok(())
     }
