@@ -206,10 +206,14 @@ impl<T: Sink> LedgerFollower<T> {
     /// An unreadable ledger leaves the last good state in use for a while; one
     /// that does not verify ends the trust in it at once. Both raise an alarm.
     pub fn tick(&mut self, mut changed: impl FnMut(&[Applied])) {
-        let Self { follower, view, alarms, .. } = self;
+        let Self { follower, view, clock, alarms, .. } = self;
+        let mut asked = clock.now();
+        view.is_asked(Some(asked));
         let mut changes = Vec::new();
         let (before, mut count) = (follower.applied(), 0);
         let polled = follower.poll(|first, entries| {
+            asked = clock.now();
+            view.is_asked(Some(asked));
             changes.clear();
             apply(view, alarms, first, entries, &mut changes);
             count += changes.len();
@@ -224,8 +228,10 @@ impl<T: Sink> LedgerFollower<T> {
         match polled {
             Ok(()) => self.succeeded(),
             Err(_) if self.bell.is_stopped() => {}
-            Err(error) => self.failed(&error, self.clock.now()),
+            Err(error) => self.failed(&error, asked),
         }
+        // Only now: what hung until it failed is trusted in no moment between.
+        self.view.is_asked(None);
         clock::check(&*self.clock, &self.alarms);
     }
 
@@ -241,10 +247,11 @@ impl<T: Sink> LedgerFollower<T> {
         }
     }
 
-    fn failed(&mut self, error: &FollowError, now: Timestamp) {
+    /// The ledger gave no answer `since` then.
+    fn failed(&mut self, error: &FollowError, since: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         if error.is_transient() {
-            self.view.is_unreadable(now);
+            self.view.is_unreadable(since);
             self.alarms.raise(TOPIC, "the ledger cannot be read", error);
         } else {
             self.view.is_refused();

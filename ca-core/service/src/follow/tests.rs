@@ -262,6 +262,71 @@ fn the_last_position_is_kept_when_the_daemon_ends() {
     assert_eq!(fs::read(state.join("follower")).ok(), last);
 }
 
+/// A source whose checkpoint hangs until it is told what comes of it.
+struct Hanging {
+    source: DirectorySource,
+    /// Is told of each.
+    hangs: std::sync::mpsc::SyncSender<()>,
+    /// Whether it works in the end.
+    works: Mutex<std::sync::mpsc::Receiver<bool>>,
+}
+
+impl Source for Hanging {
+    fn checkpoint(&self) -> Result<Vec<u8>, SourceError> {
+        let _ = self.hangs.send(());
+        match self.works.lock().unwrap().recv() {
+            Ok(true) => self.source.checkpoint(),
+            _ => {
+                Err(SourceError::Failed { path: CHECKPOINT.to_owned(), what: "stale file handle".to_owned() })
+            }
+        }
+    }
+
+    fn tile(&self, id: TileId) -> Result<Vec<u8>, SourceError> {
+        self.source.tile(id)
+    }
+}
+
+#[test]
+fn a_ledger_that_hangs_is_not_relied_upon_for_ever() {
+    let bench = Bench::new();
+    bench.append((0..10).map(issued).collect());
+    let (hangs, hung) = std::sync::mpsc::sync_channel(0);
+    let (tell, works) = std::sync::mpsc::channel();
+    let source = Hanging { source: DirectorySource::new(&bench.ledger()), hangs, works: Mutex::new(works) };
+    let view = Bench::view(StatusTable::new());
+    let (clock, alarms) = (Arc::new(bench.clock.clone()), bench.alarms.clone());
+    let source = LedgerSource::remote(source, Duration::ZERO);
+    let mut follower = LedgerFollower::open(source, &key().vkey(), view.clone(), clock, alarms).unwrap();
+    let trust = || view.trust(bench.clock.now());
+    std::thread::scope(|scope| {
+        // A test that fails drops them, and nothing hangs any more.
+        let (tell, hung) = (tell, hung);
+        let ticks = scope.spawn(move || (0..4).for_each(|_| follower.tick(|_| {})));
+        let hung = || hung.recv().unwrap();
+        hung();
+        assert_eq!(trust(), Trust::NotRead);
+        tell.send(true).unwrap();
+        hung();
+        bench.clock.advance(3_600);
+        assert_eq!(trust(), Trust::Current, "the limit is an hour");
+        bench.clock.advance(1);
+        assert_eq!(trust(), Trust::Unreadable);
+        // Failing in the end begins no new hour.
+        tell.send(false).unwrap();
+        hung();
+        assert_eq!(trust(), Trust::Unreadable);
+        tell.send(true).unwrap();
+        hung();
+        assert_eq!(trust(), Trust::Current);
+        tell.send(true).unwrap();
+        ticks.join().unwrap();
+    });
+    // Nobody asks meanwhile, so nothing hangs.
+    bench.clock.advance(3_601);
+    assert_eq!(trust(), Trust::Current);
+}
+
 #[test]
 fn a_clock_set_back_makes_no_old_ledger_fresh() {
     let bench = Bench::new();

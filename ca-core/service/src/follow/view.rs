@@ -43,9 +43,11 @@ struct Standing {
     checkpoint: AtomicU64,
     /// Its number of entries.
     entries: AtomicU64,
-    /// When the ledger was last read without error, in seconds.
+    /// When the ledger was last read without error or first gave no answer, in seconds.
     read_at: AtomicU64,
     unreadable: AtomicBool,
+    /// Since when it is being read without an answer, in seconds; [`NEVER`].
+    asking_since: AtomicU64,
     refused: AtomicBool,
 }
 
@@ -53,7 +55,7 @@ const NEVER: u64 = u64::MAX;
 
 impl<T> LedgerView<T> {
     /// A view of nothing yet. It is trusted while the checkpoint is at most
-    /// `max_age` old, and while reading it has failed for at most `max_unreadable`.
+    /// `max_age` old, and while reading it has failed, or hung, for at most `max_unreadable`.
     #[must_use]
     pub fn new(table: T, max_age: Span, max_unreadable: Span) -> Self {
         let standing = Standing {
@@ -61,6 +63,7 @@ impl<T> LedgerView<T> {
             entries: AtomicU64::new(0),
             read_at: AtomicU64::new(0),
             unreadable: AtomicBool::new(false),
+            asking_since: AtomicU64::new(NEVER),
             refused: AtomicBool::new(false),
         };
         let view = Self {
@@ -101,7 +104,7 @@ impl<T> LedgerView<T> {
     /// How far to trust the table at `now`. It takes no lock.
     #[must_use]
     pub fn trust(&self, now: Timestamp) -> Trust {
-        let Standing { checkpoint, read_at, unreadable, refused, .. } = &self.standing;
+        let Standing { checkpoint, read_at, unreadable, asking_since, refused, .. } = &self.standing;
         if refused.load(Ordering::Acquire) {
             return Trust::Refused;
         }
@@ -112,8 +115,11 @@ impl<T> LedgerView<T> {
         if now.as_unix().saturating_sub(checkpoint) > self.max_age().as_secs() {
             return Trust::Stale;
         }
-        let silence = now.as_unix().saturating_sub(read_at.load(Ordering::Acquire));
-        if unreadable.load(Ordering::Acquire) && silence > self.max_unreadable.load(Ordering::Relaxed) {
+        let limit = self.max_unreadable.load(Ordering::Relaxed);
+        let too_long =
+            |since: &AtomicU64| now.as_unix().saturating_sub(since.load(Ordering::Acquire)) > limit;
+        // A read that hangs fails nobody; it is seen from here alone.
+        if (unreadable.load(Ordering::Acquire) && too_long(read_at)) || too_long(asking_since) {
             return Trust::Unreadable;
         }
         Trust::Current
@@ -149,9 +155,16 @@ impl<T> LedgerView<T> {
         self.standing.refused.store(false, Ordering::Release);
     }
 
-    pub(super) fn is_unreadable(&self, now: Timestamp) {
+    /// The ledger is being read, and gave no answer since then; or is not being read.
+    pub(super) fn is_asked(&self, since: Option<Timestamp>) {
+        let since = since.map_or(NEVER, Timestamp::as_unix);
+        self.standing.asking_since.store(since, Ordering::Release);
+    }
+
+    /// It gave no answer since then.
+    pub(super) fn is_unreadable(&self, since: Timestamp) {
         if !self.standing.unreadable.load(Ordering::Acquire) {
-            self.standing.read_at.store(now.as_unix(), Ordering::Release);
+            self.standing.read_at.store(since.as_unix(), Ordering::Release);
             self.standing.unreadable.store(true, Ordering::Release);
         }
     }
