@@ -135,7 +135,7 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Suspend certificates; `ca release` takes it back.
     #[command(after_help = "Example:\n  ca hold --email alice@example.test")]
     Hold(ReleaseArgs),
-    /// Export what other machines need to trust the authorities of this home.
+    /// Export what other machines and services need: trust, keys, settings.
     #[command(subcommand)]
     Export(ExportCommand),
     /// Archive encryption keys for recovery agents, and recover them with their help.
@@ -147,7 +147,7 @@ The URLs go into every certificate. One without a path gets the publisher's path
     /// Take a suspension back.
     #[command(after_help = "Example:\n  ca release 4f0c...")]
     Release(ReleaseArgs),
-    /// Issue CRLs by hand; show, compare and verify CRLs in files.
+    /// Issue CRLs by hand; how those of the publisher stand; show, compare and verify files.
     #[command(subcommand)]
     Crl(CrlCommand),
     /// Keep OCSP answers for servers that staple them, and sign those of an offline root ahead.
