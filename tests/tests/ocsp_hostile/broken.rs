@@ -240,10 +240,10 @@ fn framing(served: &Served) {
     greedy.read_exact(&mut first).expect("the first answer");
     assert_eq!(&first, b"HTTP/1.1 200");
 
-    // HTTP/1.0 and 1.1 without Host, as old clients send them.
-    for version in ["1.0", "1.1"] {
+    // HTTP/1.0 has no Host, as old clients send it; 1.1 must have one.
+    for (version, code) in [("1.0", 200), ("1.1", 400)] {
         let request = format!("GET {} HTTP/{version}\r\n\r\n", question.path());
-        assert_eq!(raw(port, request.as_bytes()).0, [200], "HTTP/{version} without Host");
+        assert_eq!(raw(port, request.as_bytes()).0, [code], "HTTP/{version} without Host");
     }
 }
 
