@@ -74,6 +74,16 @@ impl SerialNumber {
         &self.bytes[start..]
     }
 
+    /// The contents octets of the DER INTEGER (X.690, section 8.3), 1 to 20: the
+    /// magnitude, after a zero if it would be negative otherwise.
+    #[must_use]
+    pub fn integer_octets(&self) -> &[u8] {
+        let first = self.bytes.iter().position(|b| *b != 0).unwrap_or(Self::MAX_LEN - 1);
+        // In 20 octets the top bit is clear.
+        let start = if self.bytes[first] >= 0x80 { first.saturating_sub(1) } else { first };
+        &self.bytes[start..]
+    }
+
     /// The left-padded form; its order is the numeric order.
     #[must_use]
     pub const fn padded(&self) -> &[u8; Self::MAX_LEN] {
@@ -125,6 +135,22 @@ mod tests {
             assert_eq!(serial.as_be_bytes().len(), 20);
             assert!(serial.as_be_bytes()[0] < 0x80);
             assert_eq!(SerialNumber::try_from(&serial.to_der().unwrap()).unwrap(), serial);
+        }
+    }
+
+    #[test]
+    fn integer_octets_are_those_of_der() {
+        for length in 1..=20 {
+            for first in [0x01, 0x7f, 0x80, 0xff] {
+                let mut magnitude = vec![0xa5; length];
+                magnitude[0] = first;
+                let Ok(serial) = SerialNumber::from_be_bytes(&magnitude) else {
+                    assert!(length == 20 && first >= 0x80);
+                    continue;
+                };
+                let der = der::Encode::to_der(&serial.to_der().unwrap()).unwrap();
+                assert_eq!(serial.integer_octets(), &der[2..]);
+            }
         }
     }
 
