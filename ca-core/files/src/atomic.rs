@@ -50,6 +50,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), FileErr
 }
 
 pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<File, FileError> {
+    let mut file = create(path, mode)?;
+    fault::write_all(&mut file, bytes).map_err(FileError::io("write", path))?;
+    fault::sync(&file).map_err(FileError::io("fsync", path))?;
+    Ok(file)
+}
+
+/// A new empty file, to be read and written.
+pub(crate) fn create(path: &Path, mode: Mode) -> Result<File, FileError> {
     // A leftover of a crash may have other permissions, and is never followed.
     match fault::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -58,14 +66,12 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: Mode) -> Result<File
         _ => {}
     }
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(mode.bits());
-    let mut file = fault::open(&options, path).map_err(FileError::io("create", path))?;
+    options.read(true).write(true).create_new(true).mode(mode.bits());
+    let file = fault::open(&options, path).map_err(FileError::io("create", path))?;
     if mode != Mode::Private {
         // For others to read, whatever the umask.
         file.set_permissions(Permissions::from_mode(mode.bits())).map_err(FileError::io("change", path))?;
     }
-    fault::write_all(&mut file, bytes).map_err(FileError::io("write", path))?;
-    fault::sync(&file).map_err(FileError::io("fsync", path))?;
     Ok(file)
 }
 

@@ -1,11 +1,14 @@
 //! Files that are complete on disk before the act that they belong to is committed.
 
+mod plain;
+
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::atomic::{parent, temporary_name, write_synced};
+use crate::atomic::{create, parent, temporary_name, write_synced};
+use crate::staged::plain::{Plain, ReadBack};
 use crate::{FileError, Mode, fault, sync_dir};
 
 /// Bytes gathered before they are written.
@@ -48,13 +51,37 @@ impl StagedFile {
         mode: Mode,
         fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
     ) -> Result<Self, FileError> {
+        Self::fill_with(path, mode, Plain, fill)
+    }
+
+    /// As [`StagedFile::write_with`]; what was written is read back and compared, octet
+    /// by octet.
+    ///
+    /// # Errors
+    /// As [`StagedFile::write_with`]; or something else was read back.
+    pub fn write_read_back(
+        path: &Path,
+        mode: Mode,
+        fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
+    ) -> Result<Self, FileError> {
+        Self::fill_with(path, mode, ReadBack::new, fill)
+    }
+
+    fn fill_with<W: Write + Seek>(
+        path: &Path,
+        mode: Mode,
+        to: impl FnOnce(File) -> W,
+        fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
+    ) -> Result<Self, FileError> {
         let staged = Self::new(temporary_name(path), path.to_owned());
-        let file = write_synced(&staged.temporary, &[], mode)?;
-        let mut writer = BufWriter::with_capacity(BUFFER, Faulty(file));
-        let written =
-            fill(&mut writer).and_then(|()| writer.into_inner().map_err(io::IntoInnerError::into_error));
-        let Faulty(file) = written.map_err(FileError::io("write", &staged.temporary))?;
-        fault::sync(&file).map_err(FileError::io("fsync", &staged.temporary))?;
+        let file = create(&staged.temporary, mode)?;
+        let to_sync = file.try_clone().map_err(FileError::io("open", &staged.temporary))?;
+        let mut writer = BufWriter::with_capacity(BUFFER, to(file));
+        let written = fill(&mut writer).and_then(|()| writer.flush());
+        // Its rest is not written again.
+        drop(writer.into_parts());
+        written.map_err(FileError::io("write", &staged.temporary))?;
+        fault::sync(&to_sync).map_err(FileError::io("fsync", &staged.temporary))?;
         Ok(staged)
     }
 
@@ -133,26 +160,6 @@ impl StagedFile {
         fault::rename(&self.temporary, &self.path).map_err(FileError::io("replace", &self.path))?;
         sync_dir(parent(&self.path))?;
         Ok(self.path.clone())
-    }
-}
-
-/// A file whose writes can be made to fail by tests.
-struct Faulty(File);
-
-impl Write for Faulty {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        fault::write_all(&mut self.0, bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Faulty {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
     }
 }
 
