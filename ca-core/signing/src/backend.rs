@@ -33,10 +33,7 @@ const SIGN_FAILED: SigningError = SigningError::SignFailed { backend: NAME };
 /// A private key loaded into the library.
 pub(crate) enum KeyPair {
     Rsa(Box<RsaKeyPair>),
-    Ecdsa(
-        Box<EcdsaKeyPair>,
-        #[cfg_attr(not(feature = "aws-lc"), allow(dead_code, reason = "ring hashes by itself"))] Hash,
-    ),
+    Ecdsa(Box<EcdsaKeyPair>, Hash),
     Ed25519(Box<Ed25519KeyPair>),
 }
 
@@ -71,6 +68,16 @@ impl KeyPair {
             Self::Rsa(pair) => pair.public_key().as_ref(),
             Self::Ecdsa(pair, _) => pair.public_key().as_ref(),
             Self::Ed25519(pair) => pair.public_key().as_ref(),
+        }
+    }
+
+    /// What it signs with.
+    const fn scheme(&self) -> Scheme {
+        match self {
+            Self::Rsa(_) => Scheme::Rsa(Hash::Sha256),
+            Self::Ecdsa(_, hash @ Hash::Sha256) => Scheme::Ecdsa(Curve::P256, *hash),
+            Self::Ecdsa(_, hash) => Scheme::Ecdsa(Curve::P384, *hash),
+            Self::Ed25519(_) => Scheme::Ed25519,
         }
     }
 
@@ -206,7 +213,11 @@ impl StreamSigner for Hashed<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, SigningError> {
-        self.pair.sign_digest(&self.hash.finish())
+        let digest = self.hash.finish();
+        let signed = self.pair.sign_digest(&digest)?;
+        let scheme = algorithm(self.pair.scheme()).ok_or(SIGN_FAILED)?;
+        let key = UnparsedPublicKey::new(scheme, self.pair.public_bits());
+        key.verify_digest(&digest, &signed).map(|()| signed).map_err(|_| SigningError::SignedWrongly)
     }
 }
 
@@ -222,7 +233,11 @@ impl StreamSigner for Collected<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<u8>, SigningError> {
-        self.pair.sign(&self.message)
+        let signed = self.pair.sign(&self.message)?;
+        match verify(self.pair.scheme(), self.pair.public_bits(), &self.message, &signed) {
+            Some(true) => Ok(signed),
+            _ => Err(SigningError::SignedWrongly),
+        }
     }
 }
 

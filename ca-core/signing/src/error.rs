@@ -96,6 +96,11 @@ pub enum SigningError {
         /// The cryptographic library of this build.
         backend: &'static str,
     },
+    /// The key made a signature that does not verify.
+    #[error(
+        "the key made a wrong signature, which was thrown away; the key, its token or this machine is faulty"
+    )]
+    SignedWrongly,
     /// The signature does not verify.
     #[error("the signature is not valid for this content and key")]
     BadSignature,

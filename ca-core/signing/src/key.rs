@@ -58,13 +58,14 @@ pub trait SigningKey: Send + Sync {
 }
 
 /// A signature in the making.
-pub trait StreamSigner {
+pub trait StreamSigner: Send {
     /// Adds the next piece of the message.
     fn update(&mut self, bytes: &[u8]);
 
-    /// Signs all pieces together, as [`SigningKey::sign`] would.
+    /// Signs all pieces together, as [`SigningKey::sign`] would, and verifies the
+    /// signature: what is signed in pieces is published, and worth the time.
     ///
     /// # Errors
-    /// The key or its token refuses.
+    /// The key or its token refuses, or signs wrongly.
     fn finish(self: Box<Self>) -> Result<Vec<u8>, SigningError>;
 }
