@@ -9,10 +9,9 @@ use std::sync::Arc;
 use ca_domain::Timestamp;
 use ca_service::watch::Fingerprint;
 use ca_service::{Alarms, Authority, Clock, Span};
-use ca_status::StatusError;
 use der::pem;
 
-use crate::published::{List, Published, same_octets};
+use crate::published::{Published, same_octets};
 use crate::shelf::{PublishError, Shelf};
 use crate::status::CrlStatus;
 
@@ -127,7 +126,7 @@ impl Distributor {
             number: last.map(|last| last.number.to_string()),
             this_update: last.map(|last| last.window.this_update),
             next_update: last.map(|last| last.window.next_update),
-            entries: last.and_then(|last| last.entries),
+            entries: last.map(|last| last.entries),
             bytes: last.map(|last| last.length),
             next_run: None,
             renew_by: last.map(|last| self.remind_at(last)),
@@ -195,9 +194,7 @@ impl Distributor {
         }
         let new = self
             .shelf
-            .replace(&self.name, &self.authority, old, now, List::Foreign, |out| {
-                io::copy(&mut source, out).map(drop).map_err(StatusError::Io)
-            })
+            .adopt(&self.name, &self.authority, old, now, &mut source)
             .map_err(|source| SourceError::Refused { path: path(), source })?;
         tracing::info!(authority = self.name, number = %new.number, "published a CRL");
         self.memory.file = Some(Fingerprint::of(&self.shelf.path(&self.name)));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ca_service::Authority;
 use ca_service::conditional::entity_tag;
 use ca_status::StatusError;
-use ca_status::crl::{CrlFrame, CrlNumber, CrlReader};
+use ca_status::crl::{CrlFrame, CrlNumber, CrlReader, WrittenCrl};
 
 use crate::schedule::Window;
 
@@ -20,8 +20,8 @@ pub struct Published {
     pub file: Arc<File>,
     /// Its length in octets.
     pub length: u64,
-    /// How many certificates it lists; unknown until somebody counted them.
-    pub entries: Option<u64>,
+    /// How many certificates it lists.
+    pub entries: u64,
     /// All that it says but the list.
     pub frame: CrlFrame,
     /// Its number.
@@ -32,36 +32,38 @@ pub struct Published {
     pub window: Window,
 }
 
-/// Who wrote the list.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum List {
-    /// This process: what is signed is what was encoded.
-    Own,
-    /// Somebody else: every entry is decoded once, so that a broken list is never published.
-    Foreign,
-}
-
 impl Published {
     /// Opens a CRL, of which only what does not change with time is checked: that
-    /// `issuer` signed it, and that nothing of it is unknown.
+    /// `issuer` signed it, that nothing of it is unknown, and that every entry decodes,
+    /// so that a broken list is never published.
     ///
     /// # Errors
     /// It cannot be read, or something is wrong with it.
-    pub fn open(path: &Path, issuer: &Authority, list: List) -> Result<Self, StatusError> {
-        let file = File::open(path).map_err(StatusError::CrlRead)?;
-        let length = file.metadata().map_err(StatusError::CrlRead)?.len();
-        let mut reader = CrlReader::open(&file)?;
+    pub fn open(path: &Path, issuer: &Authority) -> Result<Self, StatusError> {
+        let (file, mut reader) = open(path)?;
         reader.accept(&issuer.certificate)?;
-        let mut entries = None;
-        if list == List::Foreign {
-            let mut count = 0;
-            for entry in reader.entries()? {
-                entry?;
-                count += 1;
-            }
-            entries = Some(count);
+        let mut entries = 0;
+        for entry in reader.entries()? {
+            entry?;
+            entries += 1;
         }
         let frame = reader.frame().clone();
+        Self::new(file, frame, entries)
+    }
+
+    /// Opens a CRL that was just written and read back; see [`CrlReader::accept_written`].
+    ///
+    /// # Errors
+    /// It cannot be read, or something is wrong with it.
+    pub fn written(path: &Path, issuer: &Authority, written: &WrittenCrl) -> Result<Self, StatusError> {
+        let (file, reader) = open(path)?;
+        reader.accept_written(&issuer.certificate, written)?;
+        let frame = reader.frame().clone();
+        Self::new(file, frame, written.entries)
+    }
+
+    fn new(file: File, frame: CrlFrame, entries: u64) -> Result<Self, StatusError> {
+        let length = file.metadata().map_err(StatusError::CrlRead)?.len();
         let missing = || StatusError::CrlUnacceptable("it has no number or nextUpdate".to_owned());
         let number = frame.number()?.ok_or_else(missing)?;
         let next_update = frame.next_update.ok_or_else(missing)?;
@@ -89,6 +91,12 @@ impl Published {
     pub fn octets(&self) -> BufReader<FileReader> {
         BufReader::with_capacity(1 << 16, FileReader::new(self.file.clone(), self.length))
     }
+}
+
+fn open(path: &Path) -> Result<(File, CrlReader<File>), StatusError> {
+    let file = File::open(path).map_err(StatusError::CrlRead)?;
+    let reader = CrlReader::open(file.try_clone().map_err(StatusError::CrlRead)?)?;
+    Ok((file, reader))
 }
 
 /// Whether both give the same octets.

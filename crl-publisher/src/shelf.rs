@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use ca_service::Authority;
 use ca_service::conditional::entity_tag;
 use ca_service::watch::Fingerprint;
 use ca_status::StatusError;
-use ca_status::crl::acceptable_successor;
+use ca_status::crl::{WrittenCrl, acceptable_successor};
 
 use crate::catalogue::{Asset, Catalogue};
 use crate::pem::write_pem;
-use crate::published::{List, Published, same_octets};
+use crate::published::{Published, same_octets};
 
 /// The media type of DER CRLs (RFC 2585, section 4.2).
 pub const CRL_TYPE: &str = "application/pkix-crl";
@@ -144,7 +144,7 @@ impl Shelf {
     /// There is a file, but it cannot be read or is not a CRL of `issuer`.
     pub fn load(&self, name: &str, issuer: &Authority) -> Result<Option<Published>, PublishError> {
         let path = self.path(name);
-        match Published::open(&path, issuer, List::Foreign) {
+        match Published::open(&path, issuer) {
             Ok(published) => Ok(Some(published)),
             Err(StatusError::CrlRead(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(StatusError::CrlRead(source)) => Err(PublishError::Io { action: "read", path, source }),
@@ -152,38 +152,68 @@ impl Shelf {
         }
     }
 
-    /// Publishes a new CRL, which `fill` writes, in place of `old`, the one that was
-    /// loaded before.
+    /// Publishes a new CRL, which `write` signs and writes, in place of `old`, the
+    /// one that was loaded before.
     ///
     /// # Errors
     /// It cannot be written, was not read back whole, is not signed by `issuer`,
     /// or may not follow `old`. The old file is then in place.
-    pub fn replace(
+    pub fn issue(
         &self,
         name: &str,
         issuer: &Authority,
         old: Option<&Published>,
         now: Timestamp,
-        list: List,
-        fill: impl FnOnce(&mut dyn Output) -> Result<(), StatusError>,
+        write: impl FnOnce(&mut dyn Output) -> Result<WrittenCrl, StatusError>,
     ) -> Result<Published, PublishError> {
-        let mut refused = None;
-        let staged = StagedFile::write_with(&self.path(name), Mode::Public, |out| {
-            fill(out).map_err(|error| match error {
-                StatusError::Io(error) => error,
-                error => {
-                    let text = io::Error::other(error.to_string());
-                    refused = Some(error);
-                    text
-                }
-            })
+        let (mut refused, mut written) = (None, None);
+        let staged = StagedFile::write_read_back(&self.path(name), Mode::Public, |out| match write(out) {
+            Ok(crl) => {
+                written = Some(crl);
+                Ok(())
+            }
+            Err(StatusError::Io(error)) => Err(error),
+            Err(error) => {
+                let text = io::Error::other(error.to_string());
+                refused = Some(error);
+                Err(text)
+            }
         });
-        let staged = match (staged, refused) {
-            (_, Some(error)) => return Err(error.into()),
-            (staged, None) => staged?,
+        let (staged, written) = match (staged, refused, written) {
+            (_, Some(error), _) => return Err(error.into()),
+            (Ok(staged), _, Some(written)) => (staged, written),
+            (Ok(_), ..) => return Err(StatusError::CrlListChanged.into()),
+            (Err(error), ..) => return Err(error.into()),
         };
-        // Read back: the signature covers what was written.
-        let new = Published::open(staged.temporary(), issuer, list)?;
+        let new = Published::written(staged.temporary(), issuer, &written)?;
+        self.succeed(staged, old, new, now)
+    }
+
+    /// Publishes a CRL that somebody else made, as [`Shelf::issue`] does.
+    ///
+    /// # Errors
+    /// As [`Shelf::issue`]; or an entry of it does not decode.
+    pub fn adopt(
+        &self,
+        name: &str,
+        issuer: &Authority,
+        old: Option<&Published>,
+        now: Timestamp,
+        source: &mut dyn Read,
+    ) -> Result<Published, PublishError> {
+        let staged =
+            StagedFile::write_with(&self.path(name), Mode::Public, |out| io::copy(source, out).map(drop))?;
+        let new = Published::open(staged.temporary(), issuer)?;
+        self.succeed(staged, old, new, now)
+    }
+
+    fn succeed(
+        &self,
+        staged: StagedFile,
+        old: Option<&Published>,
+        new: Published,
+        now: Timestamp,
+    ) -> Result<Published, PublishError> {
         acceptable_successor(old.map(|old| &old.frame), &new.frame, now)?;
         staged.rename()?;
         sync_dir(&self.directory.join("crl"))?;

@@ -11,6 +11,7 @@ mod entry;
 mod extensions;
 mod frame;
 mod number;
+mod pipeline;
 mod scope;
 mod stream;
 mod successor;

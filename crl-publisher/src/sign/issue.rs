@@ -7,7 +7,7 @@ use ca_status::crl::{CrlNumber, CrlParams, CrlScope, next_number, write_crl};
 use ca_status::{RevokedEntry, StatusError};
 
 use super::{CrlSigner, Means};
-use crate::published::{List, Published};
+use crate::published::Published;
 use crate::schedule::{Schedule, Window};
 use crate::shelf::PublishError;
 
@@ -37,15 +37,13 @@ impl CrlSigner {
         params.freshest = self.plan.delta.iter().map(|delta| delta.url.clone()).collect();
         let previous = last.map(|last| last.window.this_update);
         let Means { authority, view, key, shelf, .. } = &self.means;
-        let (mut position, mut count) = (0, 0);
-        let mut published = shelf.replace(&self.plan.name, authority, last, now, List::Own, |out| {
+        let mut position = 0;
+        let published = shelf.issue(&self.plan.name, authority, last, now, |out| {
             let table = view.read();
             position = table.next_index();
             let revoked = table.revoked_in(&authority.key_id, &self.plan.scope, previous);
-            count = write_crl(&params, revoked, &**key, out)?.entries;
-            Ok(())
+            write_crl(&params, revoked, &**key, out)
         })?;
-        published.entries = Some(count);
         if let Some(changes) = &mut self.pending.lock().changes {
             changes.forget_before(position);
         }
@@ -65,8 +63,7 @@ impl CrlSigner {
         params.scope = full.frame.scope()?;
         let Means { authority, view, key, shelf, .. } = &self.means;
         let (name, last) = (delta.name.clone(), delta.last.as_ref());
-        let mut count = 0;
-        let mut published = shelf.replace(&name, authority, last, now, List::Own, |out| {
+        let published = shelf.issue(&name, authority, last, now, |out| {
             let table = view.read();
             let inner = self.pending.lock();
             let changes = inner.changes.as_ref();
@@ -74,10 +71,8 @@ impl CrlSigner {
                 changes.entries(&table, &authority.key_id, &self.plan.scope, params.this_update)
             });
             drop(inner);
-            count = write_crl(&params, entries.unwrap_or_default().into_iter(), &**key, out)?.entries;
-            Ok(())
+            write_crl(&params, entries.unwrap_or_default().into_iter(), &**key, out)
         })?;
-        published.entries = Some(count);
         let file = Some(Fingerprint::of(&shelf.path(&name)));
         if let Some(delta) = &mut self.delta {
             delta.file = file;

@@ -41,7 +41,7 @@ impl CrlSigner {
                 number: last.map(|last| last.number.to_string()),
                 this_update: last.map(|last| last.window.this_update),
                 next_update: last.map(|last| last.window.next_update),
-                entries: last.and_then(|last| last.entries),
+                entries: last.map(|last| last.entries),
                 bytes: last.map(|last| last.length),
                 next_run: last.map(|_| kept.due(changed, now)),
                 renew_by: last

@@ -1,27 +1,26 @@
 //! The entries of a CRL, encoded one after the other.
 //!
-//! Ten million are encoded for one signature, so what repeats is encoded once:
-//! the extensions by reason, and the date by day. Everything comes from `der`;
-//! only the six digits of the time of day are put into a date here.
+//! Ten million are encoded for one signature, so what repeats is encoded once: the
+//! headers by what is in them, the date by day, the extensions by reason. All of it
+//! comes from `der`; here it is put together, and the six digits of the time of day
+//! are put into a date.
 
 use std::borrow::Cow;
 
 use ca_domain::{ReasonCode, Timestamp};
 use const_oid::db::rfc5280::{ID_CE_CRL_REASONS, ID_CE_INVALIDITY_DATE};
-use der::asn1::UintRef;
-use der::{Encode, Header, Length, SliceWriter, Tag, Writer};
+use der::{Encode, Header, Length, Tag};
 use x509_cert::ext::pkix::CrlReason;
 
 use super::extensions::extension;
 use crate::{RevokedEntry, StatusError};
 
-/// Octets of an entry at most: serial 22, time 17, extensions below 60, headers 8.
-const LONGEST: usize = 128;
 const DAY: u64 = 86_400;
 
 /// Encodes entries, and remembers what repeats.
 pub(super) struct EntryEncoder {
-    times: Times,
+    heads: Heads,
+    days: Days,
     extensions: EntryExtensions,
 }
 
@@ -29,79 +28,85 @@ impl EntryEncoder {
     /// removeFromCRL belongs in delta CRLs only.
     pub(super) const fn new(is_delta: bool) -> Self {
         let extensions = EntryExtensions { is_delta, by_reason: [const { None }; 11] };
-        Self { times: Times { days: Vec::new(), time: Vec::new() }, extensions }
+        Self { heads: Heads(Vec::new()), days: Days(Vec::new()), extensions }
     }
 
     /// How many octets the entry takes.
     pub(super) fn length(&mut self, entry: &RevokedEntry) -> Result<u64, StatusError> {
-        let body = body(entry, self.times.length(entry.at)?, self.extensions.of(entry)?.len())?;
-        Ok(u32::from((Header::new(Tag::Sequence, body)?.encoded_len()? + body)?).into())
+        let serial = entry.serial.integer_octets().len();
+        let rest = self.days.midnight(entry.at)?.len() + self.extensions.of(entry)?.len();
+        Ok((self.heads.of(serial, rest)?.len() + serial + rest) as u64)
     }
 
     /// Appends the entry to `out`; its length.
     pub(super) fn encode(&mut self, entry: &RevokedEntry, out: &mut Vec<u8>) -> Result<u64, StatusError> {
-        let (time, extensions) = (self.times.of(entry.at)?, self.extensions.of(entry)?);
-        let mut buffer = [0; LONGEST];
-        let mut writer = SliceWriter::new(&mut buffer);
-        Header::new(Tag::Sequence, body(entry, time.len(), extensions.len())?)?.encode(&mut writer)?;
-        UintRef::new(entry.serial.as_be_bytes())?.encode(&mut writer)?;
-        writer.write(time)?;
-        writer.write(&extensions)?;
-        let bytes = writer.finish()?;
-        out.extend_from_slice(bytes);
-        Ok(bytes.len() as u64)
+        let serial = entry.serial.integer_octets();
+        let (midnight, extensions) = (self.days.midnight(entry.at)?, self.extensions.of(entry)?);
+        let head = self.heads.of(serial.len(), midnight.len() + extensions.len())?;
+        let start = out.len();
+        for part in [head, serial, midnight] {
+            out.extend_from_slice(part);
+        }
+        set_time_of_day(out, entry.at);
+        out.extend_from_slice(&extensions);
+        Ok((out.len() - start) as u64)
     }
 }
 
-fn body(entry: &RevokedEntry, time: usize, extensions: usize) -> der::Result<Length> {
-    UintRef::new(entry.serial.as_be_bytes())?.encoded_len()? + Length::try_from(time + extensions)?
+/// The headers of an entry and its serial, by the octets of the serial and of the rest.
+struct Heads(Vec<Vec<Option<Vec<u8>>>>);
+
+impl Heads {
+    fn of(&mut self, serial: usize, rest: usize) -> Result<&[u8], StatusError> {
+        let head = place(place(&mut self.0, serial), rest);
+        Ok(match head {
+            Some(head) => head,
+            None => head.insert(encode_head(serial, rest)?),
+        })
+    }
+}
+
+/// The place in a list that grows as needed.
+fn place<T: Default>(list: &mut Vec<T>, at: usize) -> &mut T {
+    if list.len() <= at {
+        list.resize_with(at + 1, T::default);
+    }
+    &mut list[at]
+}
+
+fn encode_head(serial: usize, rest: usize) -> Result<Vec<u8>, StatusError> {
+    let integer = Header::new(Tag::Integer, Length::try_from(serial)?)?;
+    let body = (integer.encoded_len()? + Length::try_from(serial)? + Length::try_from(rest)?)?;
+    let mut head = Header::new(Tag::Sequence, body)?.to_der()?;
+    integer.encode_to_vec(&mut head)?;
+    Ok(head)
 }
 
 /// Days that are remembered. Entries are in the order of serials, not of time.
 const DAYS: u64 = 1024;
 
-/// Times, of which the days are remembered.
-struct Times {
-    /// By the day modulo [`DAYS`]: the day, and its first second as a Time.
-    days: Vec<Option<(u64, Vec<u8>)>>,
-    /// The one that was asked for last.
-    time: Vec<u8>,
+/// By the day modulo [`DAYS`]: the day, and its first second as a Time.
+struct Days(Vec<(u64, Vec<u8>)>);
+
+impl Days {
+    fn midnight(&mut self, at: Timestamp) -> Result<&[u8], StatusError> {
+        let day = at.as_unix() / DAY;
+        let (known, time) = place(&mut self.0, (day % DAYS) as usize);
+        if *known != day || time.is_empty() {
+            *time = at.saturating_sub(at.as_unix() % DAY).to_x509().to_der()?;
+            *known = day;
+        }
+        Ok(time)
+    }
 }
 
-impl Times {
-    fn of(&mut self, at: Timestamp) -> der::Result<&[u8]> {
-        let second = at.as_unix() % DAY;
-        let mut time = std::mem::take(&mut self.time);
-        time.clear();
-        time.extend_from_slice(self.midnight(at)?);
-        let [hour, minute, second] = [second / 3600, second / 60 % 60, second % 60];
-        // ...HHMMSSZ, in UTCTime and in GeneralizedTime.
-        let digits = time.iter_mut().rev().skip(1);
-        let values = [second % 10, second / 10, minute % 10, minute / 10, hour % 10, hour / 10];
-        for (digit, value) in digits.zip(values) {
-            *digit = b'0' + (value % 10) as u8;
-        }
-        self.time = time;
-        Ok(&self.time)
-    }
-
-    fn length(&mut self, at: Timestamp) -> der::Result<usize> {
-        Ok(self.midnight(at)?.len())
-    }
-
-    /// The Time of the first second of the day.
-    fn midnight(&mut self, at: Timestamp) -> der::Result<&[u8]> {
-        let day = at.as_unix() / DAY;
-        let place = (day % DAYS) as usize;
-        if self.days.len() <= place {
-            self.days.resize(place + 1, None);
-        }
-        let Some(known) = self.days.get_mut(place) else { return Ok(&[]) };
-        if known.as_ref().is_none_or(|(known, _)| *known != day) {
-            let midnight = at.saturating_sub(at.as_unix() % DAY);
-            *known = Some((day, midnight.to_x509().to_der()?));
-        }
-        Ok(known.as_ref().map_or(&[], |(_, time)| time))
+/// Makes the Time at the end, ...HHMMSSZ in either form, that of a moment of its day.
+fn set_time_of_day(time: &mut [u8], at: Timestamp) {
+    let second = (at.as_unix() % DAY) as u32;
+    let [hour, minute, second] = [second / 3600, second / 60 % 60, second % 60];
+    let values = [hour / 10, hour % 10, minute / 10, minute % 10, second / 10, second % 10];
+    if let Some([digits @ .., _]) = time.last_chunk_mut::<7>() {
+        *digits = values.map(|value| b'0' + value as u8);
     }
 }
 

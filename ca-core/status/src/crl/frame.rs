@@ -1,11 +1,9 @@
 //! What the extensions of a CRL say, and whether a CRL may be relied upon.
 
 use std::io::{Read, Seek};
-use std::sync::mpsc;
-use std::thread;
 
 use ca_domain::Timestamp;
-use ca_signing::{SigningError, StreamVerifier};
+use ca_signing::StreamVerifier;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
     ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR,
@@ -19,13 +17,13 @@ use x509_cert::ext::pkix::{AuthorityKeyIdentifier, KeyUsage};
 use x509_cert::time::Time;
 
 use super::extensions::NEXT_PUBLISH;
+use super::pipeline::verify_while_reading;
 use super::stream::{CrlFrame, CrlReader};
-use super::writer::authority_key_id;
+use super::writer::{WrittenCrl, authority_key_id};
 use super::{CLOCK_TOLERANCE, CrlNumber};
 use crate::StatusError;
 
-/// Pieces that wait to be hashed.
-const PIECES: usize = 4;
+const DIFFERENT_ALGORITHMS: &str = "its two signature algorithms differ";
 
 /// One thing that a relying party checks, and what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -148,24 +146,12 @@ impl<R: Read + Seek> CrlReader<R> {
     pub fn verify(&mut self, issuer: &Certificate) -> Result<(), StatusError> {
         let frame = self.frame();
         if frame.algorithm != frame.signed_algorithm {
-            return Err(StatusError::CrlUnacceptable("its two signature algorithms differ".into()));
+            return Err(StatusError::CrlUnacceptable(DIFFERENT_ALGORITHMS.to_owned()));
         }
         let (algorithm, signature) = (frame.algorithm.clone(), frame.signature.clone());
         let key = issuer.tbs_certificate.subject_public_key_info.to_der()?;
-        let mut verifier = StreamVerifier::new(&key, &algorithm)?;
-        // One thread reads while the other hashes.
-        let verified = thread::scope(|scope| {
-            let (sender, receiver) = mpsc::sync_channel::<Vec<u8>>(PIECES);
-            let hashing = scope.spawn(move || {
-                receiver.into_iter().try_for_each(|piece| verifier.update(&piece))?;
-                verifier.finish(&signature)
-            });
-            // A closed channel: the other side failed, and says why.
-            self.signed_bytes(&mut |piece| sender.send(piece).is_ok())?;
-            drop(sender);
-            Ok::<_, StatusError>(hashing.join())
-        })?;
-        Ok(verified.unwrap_or(Err(SigningError::BadSignature))?)
+        let verifier = StreamVerifier::new(&key, &algorithm)?;
+        verify_while_reading(|sink| self.signed_bytes(sink), verifier, &signature)
     }
 
     /// Checks all that does not change with time: that it is a CRL of `issuer`, signed
@@ -174,6 +160,33 @@ impl<R: Read + Seek> CrlReader<R> {
     /// # Errors
     /// What is wrong, or a failure of the input.
     pub fn accept(&mut self, issuer: &Certificate) -> Result<(), StatusError> {
+        self.accept_frame(issuer)?;
+        self.verify(issuer)
+    }
+
+    /// As [`CrlReader::accept`] of a CRL that this process wrote to a file, of which
+    /// every octet was read back and compared: its signature was verified when it was
+    /// made, so that it need not be hashed again.
+    ///
+    /// # Errors
+    /// What is wrong, or a failure of the input.
+    pub fn accept_written(&self, issuer: &Certificate, written: &WrittenCrl) -> Result<(), StatusError> {
+        self.accept_frame(issuer)?;
+        let key = issuer.tbs_certificate.subject_public_key_info.to_der()?;
+        let frame = self.frame();
+        let fault = if key != written.public_key {
+            "it was signed with another key than the issuer's"
+        } else if frame.signature != written.signature || self.length() != written.bytes {
+            "it is not what was written"
+        } else if frame.algorithm != frame.signed_algorithm {
+            DIFFERENT_ALGORITHMS
+        } else {
+            return Ok(());
+        };
+        Err(StatusError::CrlUnacceptable(fault.to_owned()))
+    }
+
+    fn accept_frame(&self, issuer: &Certificate) -> Result<(), StatusError> {
         let no_end = self.frame().next_update.is_none().then(|| "it has no nextUpdate".to_owned());
         let faults = [
             self.issuer_fault(issuer),
@@ -182,10 +195,7 @@ impl<R: Read + Seek> CrlReader<R> {
             self.critical_fault(),
             no_end,
         ];
-        match faults.into_iter().flatten().next() {
-            Some(fault) => Err(StatusError::CrlUnacceptable(fault)),
-            None => self.verify(issuer),
-        }
+        faults.into_iter().flatten().next().map_or(Ok(()), |fault| Err(StatusError::CrlUnacceptable(fault)))
     }
 
     fn issuer_fault(&self, issuer: &Certificate) -> Option<String> {

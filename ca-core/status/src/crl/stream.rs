@@ -15,20 +15,19 @@ use x509_cert::ext::Extensions;
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
+use super::pipeline::{PIECE, Sink};
 use super::view::{CrlEntry, decode_entry};
 use crate::StatusError;
 
 /// Octets of an entry, and of any field but the list, at most.
 const MAX_FIELD: u64 = 64 * 1024;
 
-/// Octets that are read at once where all are read.
-const PIECE: u64 = 256 * 1024;
-
 /// A CRL in a file, whose list is read entry by entry. It takes what others
 /// issue too: delta CRLs, CRLs without number, key identifier or nextUpdate.
 #[derive(Debug)]
 pub struct CrlReader<R> {
     input: Walk<R>,
+    length: u64,
     tbs: Range<u64>,
     list: Range<u64>,
     frame: CrlFrame,
@@ -112,7 +111,7 @@ impl<R: Read + Seek> CrlReader<R> {
         let extensions = extensions.unwrap_or_default();
         let frame =
             CrlFrame { issuer, this_update, next_update, signed_algorithm, algorithm, signature, extensions };
-        Ok(Self { input, tbs: tbs_start..tbs_end, list, frame })
+        Ok(Self { input, length: end, tbs: tbs_start..tbs_end, list, frame })
     }
 
     /// All but the list.
@@ -134,17 +133,24 @@ impl<R: Read + Seek> CrlReader<R> {
     ///
     /// # Errors
     /// A failure of the input.
-    pub(super) fn signed_bytes(&mut self, sink: &mut dyn FnMut(Vec<u8>) -> bool) -> Result<(), StatusError> {
+    pub(super) fn signed_bytes(&mut self, sink: &mut Sink<'_>) -> Result<(), StatusError> {
         self.input.go_to(self.tbs.start)?;
+        self.input.element.clear();
         while self.input.at < self.tbs.end {
-            let length = (self.tbs.end - self.input.at).min(PIECE);
-            self.input.element = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            let length = (self.tbs.end - self.input.at).min(PIECE as u64);
+            self.input.element.reserve_exact(usize::try_from(length).unwrap_or_default());
             self.input.read(length)?;
-            if !sink(std::mem::take(&mut self.input.element)) {
-                break;
+            match sink(std::mem::take(&mut self.input.element)) {
+                Some(empty) => self.input.element = empty,
+                None => break,
             }
         }
         Ok(())
+    }
+
+    /// The length of the whole in octets.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
     }
 }
 

@@ -1,8 +1,6 @@
 //! Writing a CRL of any length in constant memory.
 
 use std::io::{Seek, SeekFrom, Write};
-use std::sync::mpsc;
-use std::thread;
 
 use ca_domain::{KeyIdentifier, Timestamp};
 use ca_signing::SigningKey;
@@ -18,6 +16,7 @@ use x509_cert::{Certificate, Version};
 use super::CrlNumber;
 use super::entry::EntryEncoder;
 use super::extensions::crl_extensions;
+use super::pipeline::{PIECE, Sink, sign_while_writing};
 use crate::{RevokedEntry, StatusError};
 
 /// What a CRL says besides its list.
@@ -89,7 +88,7 @@ fn decode<'a, T: der::Decode<'a>>(bytes: &'a [u8]) -> Result<T, StatusError> {
 }
 
 /// A CRL that was written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WrittenCrl {
     /// Its number.
     pub number: CrlNumber,
@@ -97,15 +96,19 @@ pub struct WrittenCrl {
     pub entries: u64,
     /// Its length in bytes.
     pub bytes: u64,
+    /// Its signature, which was verified.
+    pub signature: Vec<u8>,
+    /// The key that verified it: DER of SubjectPublicKeyInfo.
+    pub public_key: Vec<u8>,
 }
 
 /// Writes the DER CRL of the `revoked` certificates, signed by `key`, to the
 /// start of `out`, which is empty.
 ///
 /// The list is read twice, for its length and for the output; it is never held in
-/// memory. It is encoded in one thread while another hashes and writes. What is
-/// in `out` before this returns is no CRL yet. Signers that cannot sign a digest
-/// (Ed25519) hold the list.
+/// memory. It is encoded in one thread and hashed in another while this one writes,
+/// and the signature is verified. What is in `out` before this returns is no CRL
+/// yet. Signers that cannot sign a digest (Ed25519) hold the list.
 ///
 /// # Errors
 /// Contradictory parameters, a failed signature, a list that differs from one
@@ -129,10 +132,10 @@ where
     for _ in 0..ATTEMPTS {
         out.seek(SeekFrom::Start(room as u64))?;
         let signature = frame.sign_and_write(revoked.clone(), key, out)?;
-        let signature = BitStringRef::from_bytes(&signature)?.to_der()?;
+        let bits = BitStringRef::from_bytes(&signature)?.to_der()?;
         out.write_all(&algorithm)?;
-        out.write_all(&signature)?;
-        let total = frame.total + (algorithm.len() + signature.len()) as u64;
+        out.write_all(&bits)?;
+        let total = frame.total + (algorithm.len() + bits.len()) as u64;
         let header = sequence_header(total)?;
         let end = room as u64 + total;
         furthest = end.max(furthest);
@@ -141,7 +144,8 @@ where
             out.rewind()?;
             out.write_all(&header)?;
             out.flush()?;
-            return Ok(WrittenCrl { number: params.number, entries: frame.entries, bytes: end });
+            let (number, entries, public_key) = (params.number, frame.entries, key.public_key_der().to_vec());
+            return Ok(WrittenCrl { number, entries, bytes: end, signature, public_key });
         }
         room = header.len();
     }
@@ -152,9 +156,6 @@ where
 const ATTEMPTS: usize = 100;
 /// Octets of the BIT STRING of any signature, at least.
 const SHORTEST_SIGNATURE: u64 = 8;
-/// Octets that go from one thread to the other at once, and how many such pieces wait.
-const PIECE: usize = 256 * 1024;
-const PIECES: usize = 4;
 
 /// The header of a SEQUENCE. The `der` crate knows lengths below 256 MiB.
 fn sequence_header(length: u64) -> Result<Vec<u8>, StatusError> {
@@ -221,45 +222,24 @@ impl Frame {
         key: &dyn SigningKey,
         out: &mut (impl Write + ?Sized),
     ) -> Result<Vec<u8>, StatusError> {
-        let mut signer = key.begin();
-        thread::scope(|scope| {
-            let (sender, receiver) = mpsc::sync_channel(PIECES);
-            let encoding = scope.spawn(move || {
-                // A closed channel: the other side failed, and says why.
-                self.encode(revoked, &mut |piece| sender.send(piece).is_ok())
-            });
-            let mut failure = None;
-            for piece in receiver {
-                signer.update(&piece);
-                if let Err(error) = out.write_all(&piece) {
-                    failure = Some(error);
-                    break;
-                }
-            }
-            // The receiver is gone by now, so that the other thread ends.
-            let encoded = encoding.join().unwrap_or(Err(StatusError::CrlListChanged));
-            failure.map_or(Ok(()), |error| Err(StatusError::Io(error)))?;
-            encoded
-        })?;
-        Ok(signer.finish()?)
+        sign_while_writing(self.total, |sink| self.encode(revoked, sink), key.begin(), out)
     }
 
     /// Gives the TBSCertList to `sink` piece by piece, until that says no.
     fn encode(
         &self,
         revoked: impl Iterator<Item = RevokedEntry>,
-        sink: &mut dyn FnMut(Vec<u8>) -> bool,
+        sink: &mut Sink<'_>,
     ) -> Result<(), StatusError> {
         let mut encoder = EntryEncoder::new(true);
-        let size = PIECE.min(usize::try_from(self.total).unwrap_or(PIECE)) + 256;
-        let mut piece = Vec::with_capacity(size);
-        piece.extend_from_slice(&self.head);
+        let mut piece = self.head.clone();
         let (mut entries, mut list) = (0, 0);
         for entry in revoked {
             entries += 1;
             list += encoder.encode(&entry, &mut piece)?;
-            if piece.len() >= PIECE && !sink(std::mem::replace(&mut piece, Vec::with_capacity(size))) {
-                return Ok(());
+            if piece.len() >= PIECE {
+                let Some(empty) = sink(piece) else { return Ok(()) };
+                piece = empty;
             }
         }
         // The lengths in the header and the signature speak of one and the same list.

@@ -29,6 +29,29 @@ fn the_same_as_from_memory() {
 }
 
 #[test]
+fn what_was_written_is_accepted_as_that_only() {
+    let [authority, other] = ["CN=Toy", "CN=Toy"].map(|name| Holder::authority(KeyAlgorithm::P256, name));
+    let params = params(&authority, 1);
+    let mut out = Cursor::new(Vec::new());
+    let written = write_crl(&params, all_reasons().into_iter(), &*authority.key, &mut out).unwrap();
+    let der = out.into_inner();
+    reader(&der).accept_written(&authority.certificate, &written).unwrap();
+
+    let refused = |der: &[u8], issuer: &Holder, written: &WrittenCrl| {
+        reader(der).accept_written(&issuer.certificate, written).unwrap_err().to_string()
+    };
+    let rewritten = write(&params, &all_reasons(), &*authority.key);
+    assert!(refused(&rewritten, &authority, &written).contains("not what was written"));
+    let longer = WrittenCrl { bytes: written.bytes + 1, ..written.clone() };
+    assert!(refused(&der, &authority, &longer).contains("not what was written"));
+    // Another key of the same name, and one that only claims to be the issuer's.
+    assert!(refused(&der, &other, &written).contains("key identifier"));
+    let mut out = Cursor::new(Vec::new());
+    let forged = write_crl(&params, all_reasons().into_iter(), &*other.key, &mut out).unwrap();
+    assert!(refused(&out.into_inner(), &authority, &forged).contains("another key"));
+}
+
+#[test]
 fn each_fault_has_its_name() {
     let authority = Holder::authority(KeyAlgorithm::P256, "CN=Toy");
     let der = write(&params(&authority, 1), &all_reasons(), &*authority.key);
