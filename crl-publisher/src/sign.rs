@@ -136,7 +136,7 @@ impl CrlSigner {
     fn work(&mut self, now: Timestamp) {
         let changed = self.pending.take_since();
         let mut result = Ok(());
-        if self.full.due(self.changed_for_full(changed), now) <= now {
+        if self.full_due(changed, now) <= now {
             result = self.issue_full(now);
         }
         if self.delta_due(changed, now).is_some_and(|due| due <= now) {
@@ -162,6 +162,15 @@ impl CrlSigner {
         }
     }
 
+    /// At once if it names another delta CRL than there is: revocations would be where no client looks.
+    fn full_due(&self, changed: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        let due = self.full.due(self.changed_for_full(changed), now);
+        let Some(last) = &self.full.last else { return due };
+        let wanted = self.plan.delta.as_ref().map(|delta| &delta.url);
+        let is_named = last.frame.freshest().is_ok_and(|named| named.iter().eq(wanted));
+        if is_named { due } else { due.min(now) }
+    }
+
     fn delta_due(&self, changed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let (delta, full) = (self.delta.as_ref()?, self.full.last.as_ref()?);
         let is_of_full = delta.last.as_ref().is_some_and(|last| last.base == Some(full.number));
@@ -170,7 +179,7 @@ impl CrlSigner {
 
     fn due(&self, now: Timestamp) -> Timestamp {
         let changed = self.pending.since();
-        let full = self.full.due(self.changed_for_full(changed), now);
+        let full = self.full_due(changed, now);
         self.delta_due(changed, now).map_or(full, |delta| delta.min(full))
     }
 

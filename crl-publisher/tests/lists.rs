@@ -82,6 +82,32 @@ fn a_delta_shows_changes_soon_and_the_next_base_takes_them_up() {
     assert_eq!(bench.alarms(&daemon), [""; 0]);
 }
 
+/// A full CRL that names no delta CRL, or another, would let clients miss what only the delta CRL says.
+#[test]
+fn a_full_crl_names_the_delta_crl_that_there_is() {
+    let bench = Bench::new();
+    let plain = "    validity: 7d\n    interval: 24h\n    url: http://a.test/crl/{name}.crl\n";
+    let elsewhere = DELTA.replace("a.test", "b.test");
+    for (lists, named) in [
+        (plain, None),
+        (DELTA, Some("http://a.test/crl/issuing-delta.crl")),
+        (&elsewhere, Some("http://b.test/crl/issuing-delta.crl")),
+        (plain, None),
+    ] {
+        bench.clock.advance(10);
+        bench.signer(lists).tick();
+        let full = listed(&bench, "issuing").frame;
+        assert_eq!(full.freshest().unwrap(), Vec::from_iter(named));
+        if named.is_some() {
+            assert_eq!(listed(&bench, "issuing-delta").frame.base().unwrap(), full.number().unwrap());
+        }
+        // Once.
+        bench.clock.advance(10);
+        bench.signer(lists).tick();
+        assert_eq!(listed(&bench, "issuing").frame.number().unwrap(), full.number().unwrap());
+    }
+}
+
 #[test]
 fn a_base_that_cannot_be_written_holds_up_no_delta() {
     let mut bench = Bench::new();

@@ -5,10 +5,10 @@ use std::io::Cursor;
 use ca_domain::SerialNumber;
 use ca_status::StatusError;
 use ca_status::crl::{CLOCK_TOLERANCE, CrlNumber, CrlReader, point_urls};
-use const_oid::db::rfc5280::{ID_CE_BASIC_CONSTRAINTS, ID_CE_FRESHEST_CRL};
+use const_oid::db::rfc5280::ID_CE_BASIC_CONSTRAINTS;
 use x509_cert::Certificate;
+use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
-use x509_cert::ext::pkix::{BasicConstraints, FreshestCrl};
 
 use super::fetch::{Wanted, fetch};
 use super::judge::{Found, Judge, not_pem, report};
@@ -36,13 +36,10 @@ impl Judge<'_> {
             let frame = crl.frame();
             let number = frame.number().ok().flatten();
             base = number.map(|number| Base { number, scope: frame.scope().ok().flatten() });
-            let points: Result<Option<FreshestCrl>, StatusError> = frame.extension(ID_CE_FRESHEST_CRL);
-            let points = points.map_err(|error| format!("its freshestCRL: {error}"))?;
-            freshest = points.map(|points| points.0).unwrap_or_default();
+            freshest = frame.freshest().map_err(|error| format!("its freshestCRL: {error}"))?;
             found
         });
-        let urls = freshest.iter().flat_map(|point| point_urls(point.distribution_point.as_ref()));
-        let deltas = urls.map(|url| self.delta(subject, &url, certificate, base.as_ref()));
+        let deltas = freshest.iter().map(|url| self.delta(subject, url, certificate, base.as_ref()));
         std::iter::once(check).chain(deltas.collect::<Vec<_>>()).collect()
     }
 

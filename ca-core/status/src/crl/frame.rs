@@ -6,14 +6,14 @@ use ca_domain::Timestamp;
 use ca_signing::StreamVerifier;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
-    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR,
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_NUMBER, ID_CE_DELTA_CRL_INDICATOR, ID_CE_FRESHEST_CRL,
     ID_CE_ISSUING_DISTRIBUTION_POINT, ID_CE_KEY_USAGE,
 };
 use der::asn1::Uint;
 use der::{Decode, DecodeOwned, Encode};
 use x509_cert::Certificate;
-use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, KeyUsage};
+use x509_cert::ext::pkix::crl::dp::{DistributionPoint, IssuingDistributionPoint};
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, FreshestCrl, KeyUsage};
 use x509_cert::time::Time;
 
 use super::extensions::NEXT_PUBLISH;
@@ -71,6 +71,16 @@ impl CrlFrame {
     pub fn authority_key_id(&self) -> Result<Option<Vec<u8>>, StatusError> {
         let found = self.extension::<AuthorityKeyIdentifier>(ID_CE_AUTHORITY_KEY_IDENTIFIER)?;
         Ok(found.and_then(|key| key.key_identifier).map(|key| key.as_bytes().to_vec()))
+    }
+
+    /// The URLs of its delta CRL (freshestCRL, RFC 5280, section 5.2.6).
+    ///
+    /// # Errors
+    /// The extension does not decode.
+    pub fn freshest(&self) -> Result<Vec<String>, StatusError> {
+        let points = self.extension::<FreshestCrl>(ID_CE_FRESHEST_CRL)?.map(|points| points.0);
+        let urls = |point: &DistributionPoint| super::point_urls(point.distribution_point.as_ref());
+        Ok(points.unwrap_or_default().iter().flat_map(urls).collect())
     }
 
     /// The issuing distribution point.
