@@ -55,6 +55,9 @@ pub struct Lists {
     pub reasons: BTreeMap<String, BTreeSet<ReasonCode>>,
 }
 
+/// What ends the name of a delta CRL; before it is that of its full CRL.
+pub const DELTA_SUFFIX: &str = "-delta";
+
 /// What stands for the name of a CRL in a URL.
 const NAME: &str = "{name}";
 
@@ -102,7 +105,7 @@ impl Lists {
         let delta = match &self.delta {
             // A certificate may come to a list by reason, or leave it, without a change of status.
             Some(schedule) if !of_reasons => {
-                let name = format!("{name}-delta");
+                let name = format!("{name}{DELTA_SUFFIX}");
                 let url = self.url_of(&name)?;
                 let url = url.ok_or_else(|| {
                     format!("url: needed with delta, such as http://pki.example.test/crl/{NAME}.crl")

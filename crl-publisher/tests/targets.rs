@@ -14,7 +14,7 @@ use ca_files::fault::{self, Failure};
 use ca_service::fixture::TestAuthority;
 use ca_service::fixture::client::{self, eventually};
 use ca_status::crl::CrlNumber;
-use common::{Bench, DAY, told};
+use common::{Bench, DAY, HOUR, told};
 use crl_publisher::Daemon;
 
 const ROOT: &str = "  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n";
@@ -179,6 +179,45 @@ fn a_dead_target_gets_the_newest_when_it_is_back_and_delays_no_other() {
     bench.clock.advance(300);
     daemon.deliver();
     assert_eq!(told(&at(&bench, "away/crl/root.crl"), &bench.root).number, CrlNumber::from(3));
+    assert_eq!(bench.alarms(&daemon), [""; 0]);
+}
+
+/// Beside an older full CRL a delta CRL would hide what only the new full CRL lists.
+#[test]
+fn a_delta_crl_never_comes_before_its_full_crl() {
+    let mut bench = Bench::new();
+    let lists = "    url: http://a.test/crl/{name}.crl\n    delta: {validity: 6h, interval: 1h}\n";
+    let config = format!(
+        "  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\n{lists}state_dir: state\ntargets:\n{}",
+        web("web")
+    );
+    fs::create_dir(bench.home("web")).unwrap();
+    let mut daemon = bench.open(&config);
+    daemon.tick();
+    daemon.deliver();
+    let there = bench.home("web/crl");
+    let standing = |name: &str| fs::read(there.join(format!("{name}.crl"))).unwrap();
+    let first = (standing("issuing"), standing("issuing-delta"));
+    assert!(!first.0.is_empty() && !first.1.is_empty());
+
+    // The full CRL is not taken: it cannot be written.
+    let staging = bench.home("web/crl/.issuing.crl.tmp");
+    fs::create_dir_all(staging.join("x")).unwrap();
+    bench.clock.advance(25 * HOUR);
+    let now = bench.now();
+    bench.ledger.heartbeat(now);
+    daemon.tick();
+    daemon.deliver();
+    assert_eq!((standing("issuing"), standing("issuing-delta")), first);
+    let state = String::from_utf8(at(&bench, "state/targets/web.json")).unwrap();
+    assert!(state.contains("crl/issuing.crl there is not that yet"), "{state}");
+    assert_eq!(bench.alarms(&daemon), ["target web: a target is behind"]);
+    fs::remove_dir_all(&staging).unwrap();
+    bench.clock.advance(10);
+    daemon.deliver();
+    for name in ["issuing", "issuing-delta"] {
+        assert_eq!(standing(name), fs::read(bench.published(&format!("crl/{name}.crl"))).unwrap());
+    }
     assert_eq!(bench.alarms(&daemon), [""; 0]);
 }
 

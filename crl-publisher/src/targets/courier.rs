@@ -15,6 +15,7 @@ use super::report::{Behind, Report, Reports};
 use super::state::{Delivered, Record, StateFile, Waiting};
 use super::{Before, Item, Standing, Target, TargetError};
 use crate::backoff::Backoff;
+use crate::lists::DELTA_SUFFIX;
 
 /// After so many failures in a row the rest of a round waits, too: the target is dead.
 const DEAD: u32 = 3;
@@ -108,7 +109,7 @@ impl Courier {
     /// Delivers what is due, until `stopped` says so.
     pub fn round(&mut self, stopped: &dyn Fn() -> bool) {
         let (mut due, mut trouble) = self.plan(self.route.clock.now());
-        due.sort_by_cached_key(|path| self.failures(path));
+        due.sort_by_cached_key(|path| self.turn(path));
         let mut dead = 0;
         for path in due {
             if stopped() {
@@ -285,8 +286,33 @@ impl Courier {
         record.and_then(|record| record.waiting.as_ref()).map_or(0, |waiting| waiting.failures)
     }
 
+    /// What fails comes last, and a delta CRL after its full CRL.
+    fn turn(&mut self, path: &str) -> (u32, bool) {
+        match full_of(path) {
+            Some(full) => (self.failures(path).max(self.failures(&full)), true),
+            None => (self.failures(path), false),
+        }
+    }
+
+    /// A delta CRL says nothing about what its full CRL lists. Beside an older one, those certificates
+    /// would count as good.
+    fn check_base(&mut self, item: &Item) -> Result<(), TargetError> {
+        let (Some(base), Some(full)) = (item.base(), full_of(&item.path)) else { return Ok(()) };
+        if self.open(&full)?.is_none() {
+            // The full CRL is at another place.
+            return Ok(());
+        }
+        let record = self.state().records.get(&full);
+        let delivered = record.and_then(|record| record.delivered.as_ref()).and_then(Delivered::number);
+        if delivered.is_some_and(|number| number >= base) {
+            return Ok(());
+        }
+        Err(TargetError::Failed(format!("it changes CRL {base}, and {full} there is not that yet")))
+    }
+
     /// Compares, sends and compares again.
     fn attempt(&mut self, item: &Item, record: &Record) -> Result<Sent, TargetError> {
+        self.check_base(item)?;
         let delivered = record.delivered.as_ref();
         let same = delivered.filter(|delivered| delivered.sha256 == item.look.sha256);
         let last = delivered.and_then(Delivered::number);
@@ -338,6 +364,11 @@ impl Courier {
         let report = Report { trouble, ..summary(self.state(), recheck) };
         self.route.reports.put(&self.route.name, report);
     }
+}
+
+/// The path of the full CRL that a delta CRL at `path` changes.
+fn full_of(path: &str) -> Option<String> {
+    path.strip_suffix(&format!("{DELTA_SUFFIX}.crl")).map(|name| format!("{name}.crl"))
 }
 
 fn summary(state: &StateFile, recheck: Option<Span>) -> Report {

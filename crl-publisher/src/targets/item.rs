@@ -39,8 +39,8 @@ pub struct CrlFacts {
     pub this_update: Timestamp,
     /// When the next is there at the latest.
     pub next_update: Timestamp,
-    /// Whether it is a delta CRL.
-    pub is_delta: bool,
+    /// Of a delta CRL, the number of the CRL that it changes.
+    pub base: Option<CrlNumber>,
     /// What it covers; none for everything.
     pub scope: Option<IssuingDistributionPoint>,
 }
@@ -105,6 +105,15 @@ impl Item {
         }
     }
 
+    /// Of a delta CRL, the number of the CRL that it changes.
+    #[must_use]
+    pub fn base(&self) -> Option<CrlNumber> {
+        match &self.look.kind {
+            Kind::Crl(facts) => facts.base,
+            Kind::Certificate | Kind::Faulty(_) => None,
+        }
+    }
+
     /// Whether it may take the place of `standing`. With a reason why what stands
     /// there is not worth keeping, if it is not.
     ///
@@ -130,7 +139,7 @@ impl Item {
             }
             Err(Unusable::NoCrl(what)) => return Ok(Some(what)),
         };
-        if old.is_delta != new.is_delta || old.scope != new.scope {
+        if old.base.is_some() != new.base.is_some() || old.scope != new.scope {
             return Err(TargetError::Refused(
                 "a CRL of another scope stands there; give each scope a place of its own, or remove it"
                     .into(),
@@ -197,7 +206,7 @@ fn read_crl(file: &mut File, authority: &Authority) -> Result<CrlFacts, Unusable
         number: frame.number()?.ok_or_else(|| missing("CRL number"))?,
         this_update: frame.this_update,
         next_update: frame.next_update.ok_or_else(|| missing("nextUpdate"))?,
-        is_delta: frame.base()?.is_some(),
+        base: frame.base()?,
         scope: frame.scope()?,
     })
 }

@@ -14,6 +14,8 @@ use super::{Before, Item, Standing, Target, TargetError};
 const MAX_VALUE: u64 = 64 << 20;
 /// LDAP's noSuchObject (RFC 4511, section 4.1.9).
 const NO_SUCH_OBJECT: u32 = 32;
+/// LDAP's objectClassViolation.
+const OBJECT_CLASS_VIOLATION: u32 = 65;
 /// What stands in mandatory attributes of Active Directory that have no value yet.
 const NO_VALUE: [u8; 1] = [0];
 
@@ -48,7 +50,7 @@ impl LdapTarget {
         let entry =
             entry.ok_or_else(|| TargetError::Failed(format!("no entry is named for {}", item.path)))?;
         let fitting = match &item.look.kind {
-            Kind::Crl(facts) if facts.is_delta => Attribute::DeltaRevocationList,
+            Kind::Crl(facts) if facts.base.is_some() => Attribute::DeltaRevocationList,
             Kind::Crl(_) => Attribute::CertificateRevocationList,
             Kind::Certificate | Kind::Faulty(_) => Attribute::CaCertificate,
         };
@@ -160,6 +162,10 @@ impl Target for LdapTarget {
         connection.close();
         result.map(|()| None).map_err(|error| match error.code() {
             Some(NO_SUCH_OBJECT) => TargetError::Failed(format!("{error}; the entry above it is missing")),
+            Some(OBJECT_CLASS_VIOLATION) => {
+                let classes = classes(self.directory.dialect, &attributes);
+                TargetError::Failed(format!("{error}; it needs objectClass: {classes}"))
+            }
             _ => failed(&error),
         })
     }
@@ -168,6 +174,16 @@ impl Target for LdapTarget {
 /// Whether values of others stay beside ours.
 fn keeps_others(attribute: Attribute) -> bool {
     attribute == Attribute::CaCertificate
+}
+
+/// The class that an entry needs for these attributes.
+fn classes(dialect: Dialect, attributes: &[Attribute]) -> &'static str {
+    match dialect {
+        Dialect::OpenLdap if attributes.contains(&Attribute::DeltaRevocationList) => "deltaCRL",
+        Dialect::OpenLdap => "pkiCA",
+        Dialect::Ad if attributes.contains(&Attribute::CaCertificate) => "certificationAuthority",
+        Dialect::Ad => "cRLDistributionPoint",
+    }
 }
 
 /// The classes of a new entry, and what they demand.
