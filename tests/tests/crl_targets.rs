@@ -1,9 +1,12 @@
 //! CRLs taken to real servers: rsync, SFTP, an object store, OpenLDAP, Active Directory (Samba).
 
+#[path = "crl_targets/directories.rs"]
+mod directories;
+
 use chancery_tests::daemon::wait_for;
 use chancery_tests::server::LIMIT;
 use chancery_tests::tool::{python, source_root};
-use chancery_tests::{Daemon, Home, Samba, Slapd, Tool};
+use chancery_tests::{Daemon, Home, Tool};
 use std::fs;
 use std::time::Duration;
 
@@ -35,13 +38,21 @@ fn publisher(home: &Home, targets: &str) -> Daemon {
 
 /// The same, started as `wrap` says.
 fn publisher_in(home: &Home, targets: &str, wrap: impl FnOnce(Tool) -> Tool) -> Daemon {
-    let mut config = "listen: 127.0.0.1:0\ndirectory: published\nstate_dir: state\nauthorities:\n".to_owned();
+    let mut authorities = "authorities:\n".to_owned();
     for name in ["issuing", "root"] {
-        config.push_str(&format!(
+        authorities.push_str(&format!(
             "  - {{name: {name}, certificate: {name}.pem, mode: distribute, source: {name}.crl}}\n"
         ));
     }
-    let path = home.write_private("publisher.yaml", format!("{config}targets:\n{targets}"));
+    start(home, &authorities, targets, wrap)
+}
+
+/// A publisher with these lines for its authorities.
+fn start(home: &Home, authorities: &str, targets: &str, wrap: impl FnOnce(Tool) -> Tool) -> Daemon {
+    let config = format!(
+        "listen: 127.0.0.1:0\ndirectory: published\nstate_dir: state\n{authorities}targets:\n{targets}"
+    );
+    let path = home.write_private("publisher.yaml", config);
     Daemon::start_tool(wrap(Tool::ours("crl-publisher").arg("--config").arg(&path)), &path)
 }
 
@@ -170,85 +181,4 @@ fn to_an_object_store() {
     // It is read anew with each attempt.
     home.write_private("secret", "s3-secret\n");
     wait_for("the newer one", LIMIT, || daemon.log().contains("which is not older than").then_some(()));
-}
-
-#[test]
-fn to_openldap() {
-    let home = home();
-    let mut slapd = Slapd::start(&home, "");
-    let entries = "    entries:\n      \
-        - {file: crl/issuing.crl, dn: 'cn=Issuing,dc=example,dc=test', create: true}\n      \
-        - {file: ca/issuing.crt, dn: 'cn=Issuing,dc=example,dc=test', create: true}\n      \
-        - {file: crl/root.crl, dn: 'cn=Root,dc=example,dc=test', create: true, \
-             attributes: [authorityRevocationList, certificateRevocationList]}\n";
-    fs::create_dir(home.path("web")).expect("make a directory");
-    let daemon = publisher(
-        &home,
-        &format!(
-            "  - name: ldap\n    alarm_after: 0s\n    retry_at_most: 1s\n    ldap:\n{}      timeout_seconds: 600\n{entries}\
-             \x20 - {{name: web, directory: web}}\n",
-            slapd.config("      ")
-        ),
-    );
-    let value = |slapd: &Slapd, entry: &str, attribute: &str| {
-        slapd.values(&format!("(cn={entry})"), &format!("{attribute};binary")).concat()
-    };
-    let first = read(&home, "issuing.crl");
-    arrives("the CRL", &daemon, &first, || value(&slapd, "Issuing", "certificateRevocationList"));
-    let root = read(&home, "root.crl");
-    for attribute in ["authorityRevocationList", "certificateRevocationList"] {
-        arrives(attribute, &daemon, &root, || value(&slapd, "Root", attribute));
-    }
-    let der = Tool::new("openssl").within(home.work()).words("x509 -in issuing.pem -outform DER").ok().stdout;
-    arrives("the certificate", &daemon, &der, || value(&slapd, "Issuing", "cACertificate"));
-
-    let second = issue(&home, "issuing");
-    arrives("the second CRL", &daemon, &second, || value(&slapd, "Issuing", "certificateRevocationList"));
-
-    // A server that takes connections and never answers delays nothing else: it has ten minutes.
-    let stop = |signal: &str| Tool::new("kill").args([signal, &slapd.pid().to_string()]).ok();
-    stop("-STOP");
-    for _ in 0..2 {
-        let crl = issue(&home, "issuing");
-        arrives("the CRL elsewhere", &daemon, &crl, || read(&home, "web/crl/issuing.crl"));
-    }
-    stop("-CONT");
-    let newest = read(&home, "issuing.crl");
-    arrives("the newest CRL", &daemon, &newest, || value(&slapd, "Issuing", "certificateRevocationList"));
-
-    // One that is down gets the newest when it is back.
-    slapd.end();
-    issue(&home, "root");
-    let root = issue(&home, "root");
-    wait_for("the alarm", LIMIT, || daemon.log().contains("ALARM: a target is behind").then_some(()));
-    slapd.begin();
-    arrives("the newest", &daemon, &root, || value(&slapd, "Root", "authorityRevocationList"));
-    assert_eq!(daemon.terminate(), Some(0));
-}
-
-#[test]
-fn to_active_directory() {
-    let home = home();
-    let samba = Samba::start(&home);
-    let services = "CN=Public Key Services,CN=Services,CN=Configuration,DC=example,DC=test";
-    // The entry of a host, as AD CS makes it.
-    let host = format!("CN=pki,CN=CDP,{services}");
-    samba.client("ldapadd").input(format!("dn: {host}\nobjectClass: container\n")).ok();
-    let (crl, aia) = (format!("CN=Issuing,{host}"), format!("CN=Issuing,CN=AIA,{services}"));
-    let targets = format!(
-        "  - name: ad\n    alarm_after: 0s\n    retry_at_most: 1s\n    ldap:\n{}    entries:\n      \
-         - {{file: crl/issuing.crl, dn: '{crl}', create: true}}\n      \
-         - {{file: ca/issuing.crt, dn: '{aia}', create: true}}\n",
-        samba.config("      ")
-    );
-    let daemon = publisher_in(&home, &targets, |tool| samba.near(tool));
-    let first = read(&home, "issuing.crl");
-    let stands = |dn: &str, attribute: &str| samba.values(dn, attribute).concat();
-    arrives("the CRL", &daemon, &first, || stands(&crl, "certificateRevocationList"));
-    let der = Tool::new("openssl").within(home.work()).words("x509 -in issuing.pem -outform DER").ok().stdout;
-    arrives("the certificate", &daemon, &der, || stands(&aia, "cACertificate"));
-    let second = issue(&home, "issuing");
-    arrives("the second CRL", &daemon, &second, || stands(&crl, "certificateRevocationList"));
-    assert_eq!(samba.values(&aia, "cACertificate").len(), 1);
-    assert_eq!(daemon.terminate(), Some(0));
 }
