@@ -18,6 +18,7 @@ pub mod openssl;
 pub mod pki;
 pub mod pkilint;
 pub mod post;
+pub mod postfix;
 pub mod responder;
 pub mod samba;
 pub mod server;

@@ -1,4 +1,4 @@
-//! Foreign servers: nginx, Apache, HAProxy, stunnel, Exim, slapd.
+//! Foreign servers: nginx, Apache, HAProxy, stunnel, Exim, Postfix, slapd.
 
 use crate::daemon::wait_for;
 use crate::home::Home;

@@ -2,6 +2,7 @@
 //! certificate is refused, and the answer that is stapled is verified.
 
 use chancery_tests::daemon::wait_for;
+use chancery_tests::postfix::{DOMAIN, postfix};
 use chancery_tests::server::{LIMIT, free_port, nginx};
 use chancery_tests::tls::HOST;
 use chancery_tests::tool::build_directory;
@@ -10,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-/// Authorities `root` and `tls`, responder and publisher, a server's certificate and two clients', one of them revoked.
+/// Authorities `root` and `tls`, responder and publisher, a server's certificate and three clients', that of mallory revoked.
 fn suite() -> (Pki, Daemon) {
     let mut pki = Pki::without_daemons("p256");
     let home = &pki.home;
@@ -22,6 +23,7 @@ fn suite() -> (Pki, Daemon) {
     for (name, words) in [
         ("server", format!("--template mail-server-tls --dns {HOST}")),
         ("alice", "--template tls-client --email alice@example.test".to_owned()),
+        ("carol", "--template tls-client --email carol@example.test".to_owned()),
         ("mallory", "--template tls-client --email mallory@example.test".to_owned()),
     ] {
         home.ca(&format!("issue --authority tls {words} --key p256 --out {name}.crt"))
@@ -112,6 +114,72 @@ fn good_and_revoked(pki: &Pki, url: &str, port: u16, staple: bool) {
     assert!(!matches!(refused.code, Some(60 | 91)), "{}", refused.transcript());
 }
 
+/// The end of a message's way: accepted, or refused at the recipient.
+fn send(pki: &Pki, port: u16, client: &str) -> Outcome {
+    let tool =
+        pki.home.tool("curl", "-sS -v --noproxy * --cacert root.crt --max-time 20 --ssl-reqd --resolve");
+    let tool = tool.arg(format!("{HOST}:{port}:127.0.0.1")).args(["--cert", &format!("{client}.chain")]);
+    let tool = tool.args(["--key", &format!("{client}.key")]).words("--mail-from a@x.test --mail-rcpt");
+    tool.arg(format!("b@{DOMAIN}")).args(["-T", "root.crt", &format!("smtp://{HOST}:{port}/")]).run()
+}
+
+/// Postfix looks at no CRL: it goes by the list that `refresh` makes of what the CRLs leave.
+fn by_list(pki: &Pki, open: &Path) {
+    let home = &pki.home;
+    let dir = export(pki, open, "postfix");
+    let listed = || fs::read_to_string(dir.join("clients.map")).expect("the list").lines().count();
+    let known = || fs::read_dir(dir.join("clients.d")).expect("a directory").count();
+    // alice, carol and the server, which may be a client, too; not the revoked one.
+    assert_eq!((known(), listed()), (3, 3));
+    // What is brought by hand is judged, too.
+    fs::copy(home.path("mallory.crt"), dir.join("clients.d/mallory.pem")).expect("copy a file");
+    let port = free_port();
+    let settings = fs::read_to_string(dir.join("settings.conf")).expect("settings");
+    let server = postfix(&dir, port, &settings);
+    let path = format!("{}:{}", build_directory().display(), std::env::var("PATH").expect("a path"));
+    let refresh = || {
+        Tool::new(dir.join("refresh")).env("PATH", &path).env("RELOAD", format!("kill -HUP {}", server.pid()))
+    };
+    // A process of the server that began before ends after its client.
+    let refused = |client: &str| {
+        let outcome =
+            wait_for("a refusal", LIMIT, || Some(send(pki, port, client)).filter(|one| one.code != Some(0)));
+        outcome.says(&["554 5.7.1", "Client host rejected: Access denied"]);
+    };
+    refresh().ok();
+    assert_eq!((known(), listed()), (4, 3));
+    send(pki, port, "alice").ok();
+    send(pki, port, "carol").ok();
+    refused("mallory");
+
+    // Revoked while the server runs.
+    home.ca("revoke --email carol@example.test --reason keyCompromise --yes").ok();
+    wait_for("a list without carol", LIMIT, || {
+        refresh().ok();
+        (listed() == 2).then_some(())
+    });
+    refused("carol");
+    send(pki, port, "alice").ok();
+
+    // TLS is forced, and a client without certificate does not come in.
+    let plain =
+        home.tool("curl", "-sS -v --noproxy * --max-time 20 -T root.crt --mail-from a@x.test --mail-rcpt");
+    let plain = plain.args([&format!("b@{DOMAIN}"), &format!("smtp://127.0.0.1:{port}/")]).run();
+    assert_ne!(plain.says(&["530 5.7.0 Must issue a STARTTLS command first"]).code, Some(0));
+    let nobody =
+        home.tool("curl", "-sS --noproxy * --cacert root.crt --max-time 20 --ssl-reqd -X NOOP --resolve");
+    let nobody = nobody.args([&format!("{HOST}:{port}:127.0.0.1"), &format!("smtp://{HOST}:{port}/")]).run();
+    assert_ne!(nobody.code, Some(0), "{}", nobody.transcript());
+
+    // When the CRLs are over and no new ones come, nobody is good, as with other servers.
+    refresh().under(Tool::new("faketime").words("-f +8d")).run().fails(1, &["crl"]);
+    assert_eq!(listed(), 0);
+    refused("alice");
+    refresh().ok();
+    assert_eq!(listed(), 2);
+    drop(server);
+}
+
 fn number(option: &str, user: &str) -> u32 {
     Tool::new("id").words(option).arg(user).ok().text().trim().parse().expect("a number")
 }
@@ -196,8 +264,9 @@ fn servers_from_what_was_exported() {
     good_and_revoked(&pki, "imaps://HOST:PORT/", port, false);
     drop(server);
 
-    // Postfix takes no CRL; its settings are read by nothing here but the eye.
-    let shown = home.ca("export mailserver --for postfix --clients tls").ok();
-    shown.says(&["smtpd_tls_security_level = encrypt", "Postfix looks at no CRL"]);
+    by_list(&pki, open.path());
+    home.ca("export mailserver --for postfix --clients tls")
+        .ok()
+        .says(&["smtpd_tls_security_level = encrypt"]);
     home.ca("export mailserver --for exim --dir").arg("/etc/a b").run().fails(2, &["absolute path"]);
 }

@@ -319,6 +319,6 @@ pub(crate) enum MailServerKind {
     Haproxy,
     /// nginx, for webmail and as a proxy of mail.
     Nginx,
-    /// Postfix 3.
+    /// Postfix 3.6 or newer.
     Postfix,
 }

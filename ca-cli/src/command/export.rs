@@ -91,7 +91,8 @@ fn export_mailserver(args: &MailserverArgs, context: &Context) -> Result<()> {
         MailServerKind::Postfix => MailServer::Postfix,
     };
     let request = MailServerRequest { server, dir: &args.dir, clients: &args.clients };
-    let files = mailserver(&context.home()?, &request)?;
+    let (home, now) = (context.home()?, context.now()?);
+    let files = context.waiting(|wait| mailserver(&home, &request, now, wait))?;
     let Some(out) = &args.out else {
         let settings = files.first().map(|file| file.bytes.as_slice()).unwrap_or_default();
         return deliver(context, None, settings, false);

@@ -3,12 +3,22 @@
 
 mod snippet;
 
+use std::ops::ControlFlow;
+
+use ca_domain::Timestamp;
+use ca_index::{Filter, StateFilter};
+use const_oid::db::rfc5280::ID_KP_CLIENT_AUTH;
+use sha2::{Digest, Sha256};
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+
 use crate::authority::Authority;
 use crate::certify::pem_of;
 use crate::error::{AuthorityError, Result};
 use crate::export::bundle::ExportedFile;
 use crate::export::trust::TrustSet;
-use crate::home::Home;
+use crate::home::{Home, Wait};
+use crate::inventory::Inventory;
 
 /// A server program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,7 +31,7 @@ pub enum MailServer {
     Haproxy,
     /// nginx.
     Nginx,
-    /// Postfix 3.
+    /// Postfix 3.6 or newer.
     Postfix,
 }
 
@@ -70,12 +80,18 @@ impl MailServer {
 }
 
 /// The files: `settings.conf`, the programs `refresh` and `install`, and if clients need certificates
-/// `clients.pem` and the issuer of each CRL.
+/// `clients.pem` and the issuer of each CRL; for a server that looks at no CRL also the clients' certificates
+/// that are good at `now`, in `clients.d`.
 ///
 /// # Errors
 /// A directory that is not an absolute path of plain characters; an authority that is not in this home or has
-/// no CRL address.
-pub fn mailserver(home: &Home, request: &MailServerRequest<'_>) -> Result<Vec<ExportedFile>> {
+/// no CRL address; the ledger cannot be read.
+pub fn mailserver(
+    home: &Home,
+    request: &MailServerRequest<'_>,
+    now: Timestamp,
+    wait: &Wait<'_>,
+) -> Result<Vec<ExportedFile>> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
     if !request.dir.starts_with('/') || !request.dir.chars().all(plain) || request.dir.contains("/../") {
         return Err(AuthorityError::Input(format!(
@@ -104,9 +120,53 @@ pub fn mailserver(home: &Home, request: &MailServerRequest<'_>) -> Result<Vec<Ex
             files.push(file(&issuer, pem_of(&[authority.der().to_vec()])?));
             crls.push((issuer, url));
         }
+        if !request.server.checks_crls() {
+            for der in good_clients(home, request.clients, now, wait)? {
+                let name = format!("clients.d/{}.pem", hex::encode(Sha256::digest(&der)));
+                files.push(file(&name, pem_of(&[der])?));
+            }
+        }
     }
     files.push(file("refresh", snippet::refresh(request, &crls)));
     Ok(files)
+}
+
+/// The certificates, DER, that these authorities issued to clients of TLS, neither held nor revoked nor over.
+fn good_clients(
+    home: &Home,
+    authorities: &[String],
+    now: Timestamp,
+    wait: &Wait<'_>,
+) -> Result<Vec<Vec<u8>>> {
+    let mut inventory = Inventory::open(home, wait)?;
+    let mut records = Vec::new();
+    for name in authorities {
+        let filter = Filter {
+            authority: Some(Authority::load(home, name)?.key_id()?),
+            state: Some(StateFilter::Good),
+            ..Filter::default()
+        };
+        inventory.query(&filter, now, None, wait, &mut |record| {
+            records.push(record);
+            ControlFlow::Continue(())
+        })?;
+    }
+    let mut found = Vec::new();
+    for record in records {
+        let issuance = inventory.issuance(record)?;
+        if is_client(&issuance.certificate)? {
+            found.push(issuance.der);
+        }
+    }
+    Ok(found)
+}
+
+fn is_client(certificate: &Certificate) -> Result<bool> {
+    let usage = certificate
+        .tbs_certificate
+        .get::<ExtendedKeyUsage>()
+        .map_err(AuthorityError::der("the extended key usage of a certificate"))?;
+    Ok(usage.is_some_and(|(_, usage)| usage.0.contains(&ID_KP_CLIENT_AUTH)))
 }
 
 fn file(name: &str, text: String) -> ExportedFile {

@@ -129,10 +129,15 @@ smtpd_tls_key_file = @DIR@/tls.key
     if clients {
         text.push_str(
             "\
-# Clients need a certificate. Postfix looks at no CRL: revoked ones are accepted until they end.
+# Clients need a certificate. Postfix looks at no CRL: so the certificate must also be one of those in clients.d that
+# `refresh` found good. If you have smtpd_client_restrictions, begin yours with check_ccert_access and end it with reject.
+# A client that is refused learns it when it names a recipient (554).
 smtpd_tls_CAfile = @DIR@/clients.pem
 smtpd_tls_ask_ccert = yes
 smtpd_tls_req_ccert = yes
+smtpd_tls_fingerprint_digest = sha256
+smtpd_delay_reject = yes
+smtpd_client_restrictions = check_ccert_access texthash:@DIR@/clients.map, reject
 ",
         );
     }
@@ -140,6 +145,19 @@ smtpd_tls_req_ccert = yes
 }
 
 const HEAD: &str = "#!/bin/sh\nset -eu\numask 022\ncd '@DIR@'\nreload=${RELOAD:-systemctl reload @UNIT@}\n";
+
+/// CRLs as a server without CRLs needs them: once they are over, nobody is good any more, as elsewhere.
+const ALLOW: &str = "\n\
+# The fingerprints of the certificates in clients.d (one a file, NAME.pem) that are good by now.\n\
+mkdir -p clients.d\n\
+find clients.d -name '*.pem' -exec openssl verify -no-CApath -no-CAstore -CAfile clients.pem \\\n    \
+    -CRLfile crls.pem -crl_check_all -purpose sslclient {} + 2>/dev/null |\n    \
+    sed -n 's/: OK$//p' | sort | while IFS= read -r file; do\n        \
+        print=$(openssl x509 -in \"$file\" -noout -fingerprint -sha256)\n        \
+        printf '%s OK\\n' \"${print#*=}\"\n    \
+    done >clients.new\n\
+cmp -s clients.new clients.map || changed=yes\n\
+mv clients.new clients.map\n";
 
 fn fill(request: &MailServerRequest<'_>, text: &str) -> String {
     let server = request.server;
@@ -149,23 +167,31 @@ fn fill(request: &MailServerRequest<'_>, text: &str) -> String {
 /// The program that brings CRLs and OCSP answers.
 pub(super) fn refresh(request: &MailServerRequest<'_>, crls: &[(String, String)]) -> String {
     let mut text = HEAD.replacen("set -eu", "# Brings new CRLs and OCSP answers. Run it every hour, as root; it needs curl, openssl and ca.\nset -eu", 1);
-    text.push_str("changed=\n");
-    if request.server.checks_crls() && !crls.is_empty() {
+    text.push_str("changed= failed=\n");
+    if !crls.is_empty() {
         text.push_str(
             "\n\
 # What was verified takes the place of the old; if anything fails, the old stays.\n\
 : >crls.new\n\
 crl() {\n    \
-    curl -fsS --max-time 30 --max-filesize 100000000 -o crl.new \"$2\"\n    \
-    ca --quiet crl verify crl.new --issuer \"$1\" >/dev/null\n    \
-    openssl crl -inform DER -in crl.new >>crls.new\n    \
+    curl -fsS --max-time 30 --max-filesize 100000000 -o crl.new \"$2\" &&\n        \
+    ca --quiet crl verify crl.new --issuer \"$1\" >/dev/null &&\n        \
+    openssl crl -inform DER -in crl.new >>crls.new &&\n        \
     rm crl.new\n\
 }\n",
         );
         for (issuer, url) in crls {
-            let _ = writeln!(text, "crl {issuer} '{}'", url.replace('\'', "'\\''"));
+            let _ = writeln!(text, "crl {issuer} '{}' || failed=yes", url.replace('\'', "'\\''"));
         }
-        text.push_str("cmp -s crls.new crls.pem || changed=yes\nmv crls.new crls.pem\n");
+        text.push_str(
+            "[ -n \"$failed\" ] || {\n    \
+    cmp -s crls.new crls.pem || changed=yes\n    \
+    mv crls.new crls.pem\n\
+}\n",
+        );
+        if !request.server.checks_crls() {
+            text.push_str(ALLOW);
+        }
         if request.server == MailServer::Dovecot {
             text.push_str("cat clients.pem crls.pem >both.new\nmv both.new clients+crls.pem\n");
         }
@@ -183,7 +209,7 @@ ca --quiet ocsp staple --cert tls.chain --out {out} >/dev/null || status=$?\n\
 [ \"$before\" = \"$(cksum {out})\" ] || changed=yes\n"
         );
     }
-    text.push_str("\n[ -z \"$changed\" ] || [ -n \"${NO_RELOAD:-}\" ] || $reload\n");
+    text.push_str("\n[ -z \"$changed\" ] || [ -n \"${NO_RELOAD:-}\" ] || $reload\n[ -z \"$failed\" ]\n");
     fill(request, &text)
 }
 
