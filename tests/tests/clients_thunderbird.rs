@@ -1,13 +1,16 @@
 //! Thunderbird, headless, with our PKCS#12: it signs, encrypts, verifies and
-//! decrypts, and refuses a revoked certificate, which it learns by OCSP.
+//! decrypts, and refuses a revoked certificate, which it learns by OCSP. It finds
+//! certificates in a directory.
 //!
 //! Takes about a minute, so it is a step of its own: `scripts/test --all`.
 
 use chancery_tests::escrow::{add_agents, four_generations, recover_history};
 use chancery_tests::openssl::Key;
+use chancery_tests::slapd::SUFFIX;
 use chancery_tests::tool::{Tool, python, source_root};
-use chancery_tests::{Pki, home::P12_PASSWORD};
+use chancery_tests::{Pki, Slapd, home::P12_PASSWORD};
 use serde_json::{Value, json};
+use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout};
@@ -233,4 +236,71 @@ fn opens_mail_to_the_oldest_and_the_newest_key_of_a_history() {
         assert_eq!(encrypted, "message-encrypted-ok", "{body}");
         assert!(body.contains(&text), "{body}");
     }
+}
+
+/// The directory as `ca publish ldap` leaves it: Thunderbird finds a certificate there over TLS, encrypts to it, and after
+/// a rollover to the next one.
+#[test]
+#[ignore = "starts Thunderbird; part of scripts/test --all"]
+fn finds_certificates_in_a_directory_and_encrypts_to_them() {
+    let mut pki = Pki::start("rsa-3072");
+    let slapd = Slapd::start(&pki.home, "");
+    // It asks for the status of the directory's certificate, too.
+    pki.home.ca("ocsp-signer issue --authority directory --out signers --passphrase-file passphrase").ok();
+    let at = pki.home.work().display().to_string();
+    pki.start_responder(&format!(
+        "  - certificate: {at}/home/authorities/directory/certificate.pem\n    signer: {at}/signers/directory\n"
+    ));
+    pki.person("alice", "smime-dual", "rsa-2048");
+    pki.person("bob", "smime-dual", "rsa-2048");
+    for name in ["bob", "carol"] {
+        slapd.add(&format!(
+            "dn: cn={name},{SUFFIX}\nobjectClass: inetOrgPerson\ncn: {name}\nsn: x\nmail: {name}@example.test\n"
+        ));
+    }
+    let server = slapd.config("      ");
+    pki.home.write_private(
+        "home/publish.yaml",
+        format!("version: 1\ndirectories:\n  - name: staff\n    base: {SUFFIX}\n    server:\n{server}"),
+    );
+    pki.home.ca("publish ldap").ok();
+
+    let path = |name: &str| pki.home.path(name);
+    let mut thunderbird = Thunderbird::start(&path("thunderbird"));
+    thunderbird.act(&json!({"do": "trust", "root": path("root.crt"), "issuing": path("issuing.crt")}));
+    let import = json!({"do": "import", "file": path("alice.p12"), "password": P12_PASSWORD});
+    assert_eq!(thunderbird.act(&import)["error"], 0);
+    let url = format!("{}/{SUFFIX}??sub?(mail=*)", slapd.ldaps());
+    let look_up = |thunderbird: &mut Thunderbird, name: &str| {
+        thunderbird.act(&json!({"do": "look_up", "url": url, "address": format!("{name}@example.test")}));
+    };
+    let decrypts = |mail: &str, name: &str| {
+        pki.home.write_private("mail.eml", mail);
+        let tool = pki.home.tool("openssl", "cms -decrypt -in mail.eml -recip");
+        tool.arg(format!("{name}.crt")).arg("-inkey").arg(format!("{name}.key")).run().code == Some(0)
+    };
+
+    // Nothing is known of Bob, until it is looked up.
+    let unknown = thunderbird.send("bob", true, "Hello.").expect_err("no certificate");
+    assert!(unknown.contains("bob@example.test"), "{unknown}");
+    look_up(&mut thunderbird, "bob");
+    let mail = thunderbird.send("bob", true, "Hello.").expect("a mail to Bob");
+    assert!(decrypts(&mail, "bob"), "{mail}");
+
+    // Carol has an entry without a certificate.
+    look_up(&mut thunderbird, "carol");
+    let missing = thunderbird.send("carol", true, "Hello.").expect_err("no certificate");
+    assert!(missing.contains("carol@example.test"), "{missing}");
+
+    // The next certificate of Bob's, and the old one revoked.
+    fs::rename(path("bob.crt"), path("bob-old.crt")).expect("rename a file");
+    fs::rename(path("bob.key"), path("bob-old.key")).expect("rename a file");
+    fs::remove_file(path("bob.p12")).expect("remove a file");
+    pki.person("bob", "smime-dual", "rsa-2048");
+    pki.revoke("bob-old", "superseded");
+    pki.home.ca("publish ldap").ok();
+    thunderbird.send("bob", true, "Hello.").expect_err("only a revoked certificate");
+    look_up(&mut thunderbird, "bob");
+    let mail = thunderbird.send("bob", true, "Hello again.").expect("a mail to Bob");
+    assert!(decrypts(&mail, "bob") && !decrypts(&mail, "bob-old"), "{mail}");
 }

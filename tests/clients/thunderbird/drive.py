@@ -7,6 +7,8 @@ Reads one JSON command a line from standard input and answers with one JSON line
     {"do": "trust", "root": PATH, "issuing": PATH}
     {"do": "import", "file": PATH, "password": TEXT}   PKCS#12; answers {"error": 0} if taken
     {"do": "learn", "file": PATH}                      another person's certificate
+    {"do": "look_up", "url": LDAP_URL, "address": ADDRESS}
+                                                       its certificates in a directory, as the compose window does it
     {"do": "verify", "file": PATH}                     error codes for signing and receiving
     {"do": "open", "file": PATH}                       the icons and text that a reader sees
     {"do": "send", "from": ADDRESS, "to": ADDRESS, "sign": BOOL, "encrypt": BOOL, "body": TEXT}
@@ -95,6 +97,15 @@ ACTIONS = {
 """,
     "learn": r"""
   db.addCertFromBase64(await base64(input.file), ",,");
+  return {};
+""",
+    # The program of the compose window's own dialog, which closes when the search is over.
+    "look_up": r"""
+  Services.prefs.setCharPref("ldap_2.servers.staff.uri", input.url);
+  const dialog = win.openDialog("chrome://messenger-smime/content/certFetchingStatus.xhtml", "",
+    "chrome,resizable=1,dialog=1", "ldap_2.servers.staff", [input.address]);
+  for (let turn = 0; turn < 300 && !dialog.closed; turn++) await sleep(100);
+  if (!dialog.closed) throw new Error("the dialog is still open");
   return {};
 """,
     "verify": r"""
