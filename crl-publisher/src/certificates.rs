@@ -1,5 +1,8 @@
 //! The authorities' certificates, in the forms that clients fetch.
 
+use std::fs;
+use std::path::Path;
+
 use axum::body::Bytes;
 use ca_service::{Authority, ServiceError, authority};
 use cms::content_info::ContentInfo;
@@ -16,11 +19,41 @@ pub const CERTIFICATE_TYPE: &str = "application/pkix-cert";
 /// RFC 5280, section 4.2.2.1, RFC 8551, section 3.2.2.
 const CERTS_ONLY_TYPE: &str = "application/pkcs7-mime; smime-type=certs-only";
 
+/// The authority, and the files that are made of its certificates, by path.
+///
+/// # Errors
+/// Its certificate or chain is unusable.
+pub fn load(config: &AuthorityConfig) -> Result<(Authority, Vec<(String, Asset)>), ServiceError> {
+    let authority = Authority::load(&config.certificate)?;
+    let files = render(config, &authority)?;
+    Ok((authority, files))
+}
+
+/// The same as far as it was published in `directory` before: when the certificate cannot be
+/// used now. The certificate itself is taken from its file all the same if only the chain is bad.
+#[must_use]
+pub fn published(config: &AuthorityConfig, directory: &Path) -> Option<(Authority, Vec<(String, Asset)>)> {
+    let name = &config.name;
+    let own = format!("ca/{name}.crt");
+    let authority =
+        Authority::load(&config.certificate).or_else(|_| Authority::load(&directory.join(&own))).ok()?;
+    let asset = |kind, octets: Vec<u8>| Asset::new(kind, octets.into(), authority.not_before(), None);
+    let mut files = vec![(own, asset(CERTIFICATE_TYPE, authority.der.clone()))];
+    for (path, kind) in [(format!("ca/{name}.p7c"), CERTS_ONLY_TYPE), (format!("chain/{name}.pem"), PEM_TYPE)]
+    {
+        let file = directory.join(&path);
+        if let (Ok(()), Ok(octets)) = (ca_files::check_trusted(&file).map(drop), fs::read(&file)) {
+            files.push((path, asset(kind, octets)));
+        }
+    }
+    Some((authority, files))
+}
+
 /// Makes `ca/NAME.crt`, `ca/NAME.p7c` and `chain/NAME.pem`, by path.
 ///
 /// # Errors
 /// The chain file is unusable or does not lead on from the authority.
-pub fn render(config: &AuthorityConfig, authority: &Authority) -> Result<Vec<(String, Asset)>, ServiceError> {
+fn render(config: &AuthorityConfig, authority: &Authority) -> Result<Vec<(String, Asset)>, ServiceError> {
     let name = &config.name;
     let source = config.chain.as_ref().unwrap_or(&config.certificate);
     let refuse = |what: String| ServiceError::Certificate { path: source.clone(), what };

@@ -23,9 +23,11 @@ pub mod config;
 pub mod distribute;
 pub mod file_body;
 pub mod http;
+pub mod interest;
 pub mod key;
 pub mod lists;
 pub mod metrics;
+pub mod opener;
 pub mod packed;
 pub mod pem;
 pub mod published;
@@ -39,15 +41,13 @@ pub mod targets;
 pub mod task;
 pub mod tenure;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ca_domain::KeyIdentifier;
 use ca_service::{
-    Alarms, Authority, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running,
+    Alarms, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running,
     ServiceError, Span, Wake, Worker, follow,
 };
 use ca_status::StatusTable;
@@ -56,17 +56,16 @@ use ca_status::crl::CrlScope;
 use alarms::metrics::Tally;
 use alarms::queue::Queues;
 use alarms::teller::{self, Setting, Teller};
-use catalogue::{Asset, Catalogue, Content};
+use catalogue::Catalogue;
 use config::{Config, LedgerConfig, Work};
-use distribute::Distributor;
 use http::Shell;
-use lists::ListPlan;
+use interest::Interest;
 use metrics::Meters;
+use opener::{Kit, Opener};
 use reload::{Live, Reloadable};
 use shelf::Shelf;
-use sign::{CrlSigner, Means, Pending};
 use status::Board;
-use targets::item::Owner;
+use targets::item::Owners;
 use targets::pool::{Common, Depot, Pool};
 use task::{Shared, Task};
 use tenure::Tenure;
@@ -96,8 +95,7 @@ pub struct Daemon {
     view: Arc<LedgerView<StatusTable>>,
     catalogue: Arc<Catalogue>,
     shelf: Arc<Shelf>,
-    /// The authorities' certificates by path.
-    certificates: Vec<(String, Asset)>,
+    interest: Interest,
     follower: Option<LedgerFollower<StatusTable>>,
     tasks: Vec<Task>,
     targets: Pool,
@@ -106,10 +104,12 @@ pub struct Daemon {
 
 impl Daemon {
     /// Sets the publisher up: reads certificates, opens keys, reads the ledger.
-    /// Nothing is written before [`Daemon::tick`] or [`Daemon::start`].
+    /// Nothing is written before [`Daemon::tick`] or [`Daemon::start`]. A certificate,
+    /// chain, key or passphrase that is unusable is an alarm, and is tried again.
     ///
     /// # Errors
-    /// A certificate, chain, key or passphrase is unusable.
+    /// The ledger's key, what is kept of its position, or what a target or a way to
+    /// tell alarms needs is unusable.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         let alarms = Alarms::new();
         let metrics = Metrics::new("crl-publisher", &alarms, clock.now())?;
@@ -124,11 +124,17 @@ impl Daemon {
             board: Board::default(),
             tenure: Tenure::new(&config.directory),
         };
-        Self::open_on(config, clock, watched)
+        Self::open_on(config, clock, watched, &|_| true)
     }
 
-    /// The same, with alarms and metrics that are there already.
-    fn open_on(config: Config, clock: Arc<dyn Clock>, watched: Watched) -> Result<Self, ServiceError> {
+    /// The same, with alarms and metrics that are there already. What
+    /// cannot be opened must have an alarm that `may_be`.
+    fn open_on(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        watched: Watched,
+        may_be: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, ServiceError> {
         let alarms = watched.alarms.clone();
         let catalogue = Arc::new(Catalogue::new());
         let whole = config.authorities.iter().filter(|authority| match &authority.work {
@@ -157,37 +163,26 @@ impl Daemon {
             alarms: alarms.clone(),
             clock: clock.clone(),
         };
-        let (mut tasks, mut certificates, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        let (interest, owners) = (Interest::default(), Owners::default());
+        let kit = Kit {
+            shelf: shelf.clone(),
+            catalogue: catalogue.clone(),
+            view: view.clone(),
+            interest: interest.clone(),
+            owners: owners.clone(),
+            clock: clock.clone(),
+            alarms: alarms.clone(),
+        };
+        let mut tasks = Vec::new();
         for entry in &config.authorities {
-            let authority = Authority::load(&entry.certificate)?;
-            for (path, asset) in certificates::render(entry, &authority)? {
-                catalogue.put(format!("/{path}"), asset.clone());
-                certificates.push((path, asset));
+            let bell = Bell::new();
+            let mut opener = Opener::new(entry.clone(), kit.clone(), bell.clone());
+            if let Some(fault) = opener.fault(may_be) {
+                return Err(fault);
             }
-            let known = Arc::new(authority.clone());
-            owners.push(Owner { name: entry.name.clone(), authority: known });
-            let (name, shelf, clock, alarms) =
-                (entry.name.clone(), shelf.clone(), clock.clone(), alarms.clone());
-            let work = match &entry.work {
-                Work::Distribute { source, remind } => task::Work::Distribute(Box::new(Distributor {
-                    name,
-                    authority,
-                    source: source.clone(),
-                    shelf,
-                    clock,
-                    alarms,
-                    remind: *remind,
-                    memory: distribute::Memory::default(),
-                })),
-                Work::Sign { key, passphrase, lists } => {
-                    let key = Arc::new(key::open(key, passphrase, &authority)?);
-                    let means = Means { authority, key, shelf, view: view.clone(), clock, alarms };
-                    let signer = |list: &ListPlan| CrlSigner::new(list.clone(), means.clone());
-                    task::Work::Sign(lists.iter().map(signer).collect())
-                }
-            };
+            opener.tell();
             let status = config.directory.join(format!(".{}.status.json", entry.name));
-            tasks.push(Task::new(entry.name.clone(), work, shared.clone(), status));
+            tasks.push(Task::new(opener, bell, shared.clone(), status));
         }
         if let Some(follower) = &mut follower {
             follower.tick(|_| {});
@@ -219,7 +214,7 @@ impl Daemon {
             view,
             catalogue,
             shelf,
-            certificates,
+            interest,
             follower,
             tasks,
             targets,
@@ -239,18 +234,13 @@ impl Daemon {
     /// A directory or file cannot be written.
     pub fn prepare(&self) -> Result<(), ServiceError> {
         self.shelf.prepare()?;
-        for (path, asset) in &self.certificates {
-            if let Content::Memory(octets) = &asset.content {
-                self.shelf.write(path, octets)?;
-            }
-        }
-        Ok(())
+        self.tasks.iter().try_for_each(Task::prepare)
     }
 
     /// Does what is due now: for the start, and for tests. [`Daemon::prepare`] comes first.
     pub fn tick(&mut self) {
         if let Some(follower) = &mut self.follower {
-            follower.tick(reaction(&self.tasks, self.view.clone(), self.clock.clone(), Vec::new()));
+            follower.tick(reaction(self.interest.clone(), self.view.clone(), self.clock.clone()));
         }
         for task in &mut self.tasks {
             task.tick();
@@ -276,8 +266,9 @@ impl Daemon {
             scratch: Arc::from(self.config.directory.as_path()),
             meters: self.watched.meters.clone(),
         };
-        // Old files are better than none: it serves from the start.
-        self.watched.alarms.routes(|| true).merge(http::routes(shell))
+        // Old files are better than none, and those of one authority wait for no other's.
+        let shelf = self.shelf.clone();
+        self.watched.alarms.routes(move || !shelf.is_empty()).merge(http::routes(shell))
     }
 
     /// Publishes what is due, then serves at `address` and follows the ledger.
@@ -318,8 +309,7 @@ impl Daemon {
 
     /// Starts the threads that follow the ledger and publish.
     fn spawn(self) -> Result<Vec<Worker>, ServiceError> {
-        let bells: Vec<Bell> = self.tasks.iter().map(|_| Bell::new()).collect();
-        let react = reaction(&self.tasks, self.view.clone(), self.clock.clone(), bells.clone());
+        let react = reaction(self.interest, self.view.clone(), self.clock.clone());
         let mut workers = self.targets.spawn()?;
         for teller in self.tellers {
             workers.push(teller.spawn()?);
@@ -327,13 +317,20 @@ impl Daemon {
         if let Some(follower) = self.follower {
             workers.push(follower.spawn(react, |_| {})?);
         }
-        for (mut task, bell) in self.tasks.into_iter().zip(bells) {
+        for mut task in self.tasks {
+            let bell = task.bell();
             workers.push(Worker::spawn(task.name().to_owned(), bell.clone(), move || {
-                let mut watch = FileWatch::new(&task.files(), bell.clone());
+                let mut files = task.files();
+                let mut watch = FileWatch::new(&files, bell.clone());
                 let mut wait = Span::seconds(0);
                 while bell.wait(wait.as_duration()) != Wake::Stopped {
                     watch.refresh();
                     wait = task.tick();
+                    let now_named = task.files();
+                    if now_named != files {
+                        files = now_named;
+                        watch = FileWatch::new(&files, bell.clone());
+                    }
                 }
             })?);
         }
@@ -351,32 +348,9 @@ fn ledger_status(view: &LedgerView<StatusTable>, clock: &dyn Clock) -> serde_jso
 
 /// What happens when the ledger changed: the lists concerned are told.
 fn reaction(
-    tasks: &[Task],
+    interest: Interest,
     view: Arc<LedgerView<StatusTable>>,
     clock: Arc<dyn Clock>,
-    bells: Vec<Bell>,
 ) -> impl FnMut(&[follow::Applied]) + Send + 'static {
-    let mut concerned: HashMap<KeyIdentifier, Vec<(CrlScope, Pending, Option<Bell>)>> = HashMap::new();
-    for (at, task) in tasks.iter().enumerate() {
-        for signer in task.signers() {
-            let entry = concerned.entry(signer.authority().key_id).or_default();
-            entry.push((signer.plan().scope.clone(), signer.pending(), bells.get(at).cloned()));
-        }
-    }
-    move |changes| {
-        let now = clock.now();
-        let table = view.read();
-        // A new certificate is on no CRL; all other changes are.
-        for change in changes.iter().filter(|applied| !applied.is_new).map(|applied| &applied.change) {
-            for (scope, pending, bell) in concerned.get(&change.authority).into_iter().flatten() {
-                if !table.covers(&change.authority, scope, &change.serial) {
-                    continue;
-                }
-                pending.note(change, now);
-                if let Some(bell) = bell {
-                    bell.ring();
-                }
-            }
-        }
-    }
+    move |changes| interest.tell(changes, &view.read(), clock.now())
 }

@@ -70,7 +70,7 @@ pub struct Reloadable {
 
 impl Reloadable {
     /// Takes the configuration at `path` if all of it can be used: certificates,
-    /// keys, passphrases. Returns the settings that wait for a restart.
+    /// keys, passphrases. What could not be opened until now may wait on. Returns the settings that wait for a restart.
     ///
     /// # Errors
     /// Something is unusable; then the old one goes on. A passphrase that came
@@ -78,7 +78,10 @@ impl Reloadable {
     pub fn take(&mut self, path: &Path) -> Result<Vec<&'static str>, ServiceError> {
         let mut config = Config::load(path)?;
         let waiting = config.keep_fixed(&self.config);
-        let mut next = Daemon::open_on(config.clone(), self.clock.clone(), self.watched.clone())?;
+        // What is not open now cannot be lost; all else must open.
+        let known = self.watched.alarms.list();
+        let may_be = |alarm: &str| known.iter().any(|(topic, _)| topic == alarm);
+        let mut next = Daemon::open_on(config.clone(), self.clock.clone(), self.watched.clone(), &may_be)?;
         next.prepare()?;
         // One at a time signs: the next reads what the last has published. What is
         // served stays meanwhile.

@@ -86,6 +86,18 @@ impl Shelf {
         }
     }
 
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether there is no CRL to serve.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Makes the directories.
     ///
     /// # Errors

@@ -37,8 +37,8 @@ const LATE: u64 = 60;
 pub struct Means {
     /// The authority.
     pub authority: Authority,
-    /// Its key.
-    pub key: Arc<dyn SigningKey>,
+    /// Its key, once that is open.
+    pub key: Option<Arc<dyn SigningKey>>,
     /// Where the CRLs go.
     pub shelf: Arc<Shelf>,
     /// What is revoked.
@@ -101,6 +101,15 @@ impl CrlSigner {
     #[must_use]
     pub const fn authority(&self) -> &Authority {
         &self.means.authority
+    }
+
+    /// Signs with `key` from now on, and at once what waits for it.
+    pub fn set_key(&mut self, key: &Arc<dyn SigningKey>) {
+        if self.means.key.is_none() {
+            self.means.key = Some(key.clone());
+            self.failures = 0;
+            self.pause_until = None;
+        }
     }
 
     /// Where changes of status are noted.

@@ -4,15 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ca_domain::Timestamp;
-use ca_service::{Alarms, Clock, Span, clock};
+use ca_service::{Alarms, Bell, Clock, ServiceError, Span, clock};
 
 use crate::distribute::Distributor;
+use crate::opener::Opener;
 use crate::sign::CrlSigner;
 use crate::status::{AuthorityStatus, Board, CrlStatus, StatusFile};
 use crate::tenure::{Role, Tenure};
 
 /// Who waits looks this often whether the other still publishes.
 const STANDBY: Span = Span::seconds(1);
+/// Who can do nothing looks this often whether that has changed.
+const CLOSED: Span = Span::seconds(5);
 
 /// How the CRLs of one authority come about.
 pub enum Work {
@@ -20,6 +23,8 @@ pub enum Work {
     Distribute(Box<Distributor>),
     /// They are signed here: all of one authority.
     Sign(Vec<CrlSigner>),
+    /// Nothing can be done: its certificate is not there, and was never published.
+    Closed,
 }
 
 /// What the tasks of a publisher share.
@@ -37,8 +42,9 @@ pub struct Shared {
 
 /// The work for one authority.
 pub struct Task {
-    name: String,
+    opener: Opener,
     work: Work,
+    bell: Bell,
     shared: Shared,
     /// What this process was at the last look.
     role: Option<Role>,
@@ -46,32 +52,44 @@ pub struct Task {
 }
 
 impl Task {
-    /// A task that has done nothing yet; it tells how it is in the file `status`.
+    /// A task that has done nothing yet, with what `opener` could open; `bell` wakes it. It
+    /// tells how it is in the file `status`.
     #[must_use]
-    pub const fn new(name: String, work: Work, shared: Shared, status: PathBuf) -> Self {
-        Self { name, work, shared, role: None, file: StatusFile::new(status) }
+    pub fn new(opener: Opener, bell: Bell, shared: Shared, status: PathBuf) -> Self {
+        let work = opener.work();
+        Self { opener, work, bell, shared, role: None, file: StatusFile::new(status) }
     }
 
     /// The authority's NAME.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.opener.name()
     }
 
-    /// Who signs, if it is done here.
+    /// What wakes it.
     #[must_use]
-    pub fn signers(&self) -> &[CrlSigner] {
-        match &self.work {
-            Work::Sign(signers) => signers,
-            Work::Distribute(_) => &[],
-        }
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    /// Writes the authority's certificates.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn prepare(&self) -> Result<(), ServiceError> {
+        self.opener.write()
     }
 
     /// Does what is due, or watches who does; how long to wait for the next call.
     pub fn tick(&mut self) -> Span {
         clock::check(&*self.shared.clock, &self.shared.alarms);
-        let topic = format!("lock {}", self.name);
-        let role = match self.shared.tenure.take(&self.name) {
+        if let Some(work) = self.opener.retry(&mut self.work) {
+            self.work = work;
+            // It begins as after a start.
+            self.role = None;
+        }
+        let topic = format!("lock {}", self.name());
+        let role = match self.shared.tenure.take(self.opener.name()) {
             Ok(role) => {
                 self.shared.alarms.clear(&topic);
                 role
@@ -93,7 +111,7 @@ impl Task {
             self.act()
         } else {
             if self.role.as_ref() != Some(&role) {
-                tracing::info!(authority = self.name, ?role, "another process publishes; this one waits");
+                tracing::info!(authority = self.name(), ?role, "another process publishes; this one waits");
             }
             self.role = Some(role);
             self.watch();
@@ -106,12 +124,13 @@ impl Task {
     /// Whatever was known may be old: another process published.
     fn take_over(&mut self) {
         if self.role.is_some() {
-            tracing::warn!(authority = self.name, "the other publisher ended; this one takes over");
+            tracing::warn!(authority = self.name(), "the other publisher ended; this one takes over");
         }
         self.file.forget();
         match &mut self.work {
             Work::Distribute(distributor) => distributor.take_over(),
             Work::Sign(signers) => signers.iter_mut().for_each(CrlSigner::take_over),
+            Work::Closed => {}
         }
     }
 
@@ -119,6 +138,7 @@ impl Task {
         match &mut self.work {
             Work::Distribute(distributor) => distributor.tick(),
             Work::Sign(signers) => signers.iter_mut().map(CrlSigner::tick).min().unwrap_or(STANDBY),
+            Work::Closed => CLOSED,
         }
     }
 
@@ -126,6 +146,7 @@ impl Task {
         match &mut self.work {
             Work::Distribute(distributor) => distributor.watch(),
             Work::Sign(signers) => signers.iter_mut().for_each(CrlSigner::watch),
+            Work::Closed => {}
         }
     }
 
@@ -136,7 +157,7 @@ impl Task {
         if self.role != Some(Role::Active) {
             return;
         }
-        let topic = format!("status {}", self.name);
+        let topic = format!("status {}", self.name());
         match self.file.write(&status) {
             Ok(()) => self.shared.alarms.clear(&topic),
             Err(error) => self.shared.alarms.raise(&topic, "the status file could not be written", error),
@@ -144,23 +165,31 @@ impl Task {
     }
 
     fn status(&self, now: Timestamp) -> AuthorityStatus {
-        let (mode, crls): (_, Vec<CrlStatus>) = match &self.work {
-            Work::Distribute(distributor) => ("distribute", vec![distributor.status()]),
-            Work::Sign(signers) => ("sign", signers.iter().flat_map(|signer| signer.status(now)).collect()),
+        let (name, mode) = (self.name().to_owned(), self.opener.mode());
+        let crls: Vec<CrlStatus> = match &self.work {
+            Work::Distribute(distributor) => vec![distributor.status()],
+            Work::Sign(signers) => signers.iter().flat_map(|signer| signer.status(now)).collect(),
+            Work::Closed => {
+                let error = self.opener.obstacle();
+                vec![CrlStatus { name: name.clone(), kind: "full", error, ..CrlStatus::default() }]
+            }
         };
         let (role, publisher) = match &self.role {
             Some(Role::Standby(holder)) => ("standby", holder.clone()),
             _ => ("active", format!("process {} (crl-publisher)", std::process::id())),
         };
-        AuthorityStatus { authority: self.name.clone(), mode, role, publisher, crls }
+        AuthorityStatus { authority: name, mode, role, publisher, crls }
     }
 
     /// The files that are watched.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.opener.files();
         match &self.work {
-            Work::Distribute(distributor) => distributor.files(),
-            Work::Sign(signers) => signers.iter().flat_map(CrlSigner::files).collect(),
+            Work::Distribute(distributor) => files.extend(distributor.files()),
+            Work::Sign(signers) => files.extend(signers.iter().flat_map(CrlSigner::files)),
+            Work::Closed => {}
         }
+        files
     }
 }

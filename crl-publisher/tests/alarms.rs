@@ -138,3 +138,27 @@ fn a_mail_server_that_never_answers_delays_nothing() {
     running.stop();
     server.stop();
 }
+
+#[test]
+fn a_key_that_cannot_be_opened_is_told_and_when_it_is_over() {
+    let bench = Bench::new();
+    let (server, told) = hook(&bench);
+    bench.private("token", b"Bearer hook-secret\n");
+    let key = fs::read(bench.home("ca.key")).unwrap();
+    fs::remove_file(bench.home("ca.key")).unwrap();
+    let mut daemon = bench.open(&format!(
+        "  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\nstate_dir: state\n\
+         alarms: {{after: 0s, webhook: {{url: 'http://{}/hook', authorization_file: token}}}}\n",
+        server.address()
+    ));
+    daemon.tell();
+    let event = told.try_recv().unwrap();
+    assert_eq!((&event["event"], &event["topic"]), (&"raised".into(), &"key issuing".into()));
+    assert!(event["detail"].as_str().unwrap().contains("ca.key"), "{event}");
+    bench.private("ca.key", &key);
+    bench.clock.advance(61);
+    daemon.tick();
+    daemon.tell();
+    assert_eq!(said(&told), ["cleared key issuing"]);
+    server.stop();
+}

@@ -75,8 +75,40 @@ fn what_is_wrong_with_a_key_is_said_without_it() {
     let other = bench.root.key.to_plain_pem().unwrap();
     write_atomic(&bench.home("ca.key"), other.as_bytes(), Mode::Private).unwrap();
     let _ = bench.config(SIGN);
-    let (code, said) = check(&bench, &mut command(&bench));
-    assert!(code == Some(1) && said.contains("not the key of"), "{said}");
+    let (code, said) = check(&bench, command(&bench).env("RUST_LOG", "off"));
+    let named = said.contains("key issuing: ") && said.contains("ca.key");
+    assert!(code == Some(1) && named && said.contains("not the key of"), "{said}");
+    // A configuration that makes no sense is no alarm: nothing starts.
+    let _ = write_atomic(&bench.home("crl-publisher.yaml"), b"listen: [", Mode::Public);
+    let output = command(&bench).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
+#[test]
+fn a_passphrase_that_can_be_read_once_waits_for_its_key() {
+    let bench = bench();
+    bench.private("pass", b"secret\n");
+    let _ = bench.config(&format!("{SIGN}    passphrase_fd: 0\n"));
+    std::fs::rename(bench.home("ca.key"), bench.home("away")).unwrap();
+    let (code, said) = check(&bench, command(&bench).env("RUST_LOG", "off").stdin(Stdio::null()));
+    assert!(code == Some(1) && said.contains("key issuing: "), "{said}");
+    let mut child = command(&bench)
+        .stdin(std::fs::File::open(bench.home("pass")).unwrap())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+    let health = || client::get(address, "/healthz").body;
+    assert!(String::from_utf8(health()).unwrap().contains("key issuing: the key cannot be opened"));
+    std::fs::rename(bench.home("away"), bench.home("ca.key")).unwrap();
+    client::eventually("the key", || (health() == b"ok\n").then_some(()));
+    let crl = told(&client::get(address, "/crl/issuing.crl").body, &bench.ca);
+    assert!(crl.next_update > SystemClock.now());
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

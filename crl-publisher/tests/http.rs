@@ -204,9 +204,13 @@ fn while_we_cannot_be_reached_caches_may_use_it_to_its_end() {
 #[test]
 fn a_chain_must_lead_on() {
     let bench = Bench::new();
-    let error = crl_publisher::Daemon::open(bench.config(BOTH), std::sync::Arc::new(bench.clock.clone()));
-    let error = error.err().unwrap().to_string();
+    let mut daemon = bench.open(BOTH);
+    let error = daemon.alarms().detail("certificate issuing").unwrap();
     assert!(error.contains("did not issue") && error.contains("root.pem"), "{error}");
+    // Its CRL needs no chain.
+    daemon.tick();
+    assert_eq!(bench.crl().serials, []);
+    assert!(!bench.published("chain/issuing.pem").exists());
 }
 
 #[test]

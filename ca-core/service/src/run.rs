@@ -34,9 +34,9 @@ pub fn run<F: FnOnce(SocketAddr) -> Result<Running, ServiceError>>(
 }
 
 fn check(alarms: &Alarms, options: &Options) -> ExitCode {
-    let alarms = alarms.list();
-    for (topic, summary) in &alarms {
-        eprintln!("{topic}: {summary}");
+    let alarms = alarms.snapshot();
+    for alarm in &alarms {
+        eprintln!("{}: {}: {}", alarm.topic, alarm.summary, alarm.detail);
     }
     if !alarms.is_empty() {
         return ExitCode::FAILURE;

@@ -14,6 +14,8 @@ use crate::shelf::PublishError;
 /// Why no CRL was signed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SignError {
+    #[error("the key cannot be opened, see its own alarm")]
+    NoKey,
     #[error("the authority's certificate is valid from {0} to {1}, it signs nothing now")]
     AuthorityNotValid(Timestamp, Timestamp),
     #[error("the ledger cannot be trusted now ({0:?}), see its own alarm")]
@@ -36,13 +38,14 @@ impl CrlSigner {
         };
         params.freshest = self.plan.delta.iter().map(|delta| delta.url.clone()).collect();
         let previous = last.map(|last| last.window.this_update);
-        let Means { authority, view, key, shelf, .. } = &self.means;
+        let Means { authority, view, shelf, .. } = &self.means;
+        let key = self.means.key.as_deref().ok_or(SignError::NoKey)?;
         let mut position = 0;
         let published = shelf.issue(&self.plan.name, authority, last, now, |out| {
             let table = view.read();
             position = table.next_index();
             let revoked = table.revoked_in(&authority.key_id, &self.plan.scope, previous);
-            write_crl(&params, revoked, &**key, out)
+            write_crl(&params, revoked, key, out)
         })?;
         if let Some(changes) = &mut self.pending.lock().changes {
             changes.forget_before(position);
@@ -61,7 +64,8 @@ impl CrlSigner {
         let mut params = self.params(&delta.schedule, number, now)?;
         params.base = Some(full.number);
         params.scope = full.frame.scope()?;
-        let Means { authority, view, key, shelf, .. } = &self.means;
+        let Means { authority, view, shelf, .. } = &self.means;
+        let key = self.means.key.as_deref().ok_or(SignError::NoKey)?;
         let (name, last) = (delta.name.clone(), delta.last.as_ref());
         let published = shelf.issue(&name, authority, last, now, |out| {
             let table = view.read();
@@ -71,7 +75,7 @@ impl CrlSigner {
                 changes.entries(&table, &authority.key_id, &self.plan.scope, params.this_update)
             });
             drop(inner);
-            write_crl(&params, entries.unwrap_or_default().into_iter(), &**key, out)
+            write_crl(&params, entries.unwrap_or_default().into_iter(), key, out)
         })?;
         let file = Some(Fingerprint::of(&shelf.path(&name)));
         if let Some(delta) = &mut self.delta {

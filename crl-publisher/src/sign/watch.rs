@@ -1,6 +1,7 @@
 //! Watching another process publish, and taking over from it.
 
 use super::CrlSigner;
+use super::issue::SignError;
 use crate::status::CrlStatus;
 
 impl CrlSigner {
@@ -33,6 +34,10 @@ impl CrlSigner {
     #[must_use]
     pub fn status(&self, now: ca_domain::Timestamp) -> Vec<CrlStatus> {
         let pending_since = if self.is_standby { None } else { self.pending.since() };
+        let failed = self.result.as_ref().and_then(|(_, error)| error.clone());
+        // It is known before something is due.
+        let no_key = || self.means.key.is_none().then(|| SignError::NoKey.to_string());
+        let error = failed.or_else(no_key);
         let of = |kept: &super::Kept, kind, changed| {
             let last = kept.last.as_ref();
             CrlStatus {
@@ -47,7 +52,7 @@ impl CrlSigner {
                 renew_by: last
                     .map(|last| last.window.next_update.saturating_sub(kept.schedule.margin().as_secs())),
                 last_run: self.result.as_ref().map(|(time, _)| *time),
-                error: self.result.as_ref().and_then(|(_, error)| error.clone()),
+                error: error.clone(),
                 pending_since,
                 to_do: None,
             }

@@ -9,7 +9,7 @@ use ca_domain::Timestamp;
 use ca_service::watch::Fingerprint;
 use ca_service::{Clock, Span};
 
-use super::item::{Kind, Owner, hash};
+use super::item::{Kind, Owners, hash};
 use super::looks::Looks;
 use super::report::{Behind, Report, Reports};
 use super::state::{Delivered, Record, StateFile, Waiting};
@@ -39,7 +39,7 @@ pub struct Route {
     /// The published directory.
     pub directory: PathBuf,
     /// All authorities that are published.
-    pub owners: Vec<Owner>,
+    pub owners: Owners,
     /// The names of those whose files go to this target; none for all.
     pub authorities: Option<Vec<String>>,
     /// Which of their files.
@@ -177,7 +177,7 @@ impl Courier {
         if self.route.paths.as_ref().is_some_and(|paths| !paths.contains(path)) {
             return Ok(None);
         }
-        let item = self.known.open(&self.route.directory, path, &self.route.owners)?;
+        let item = self.known.open(&self.route.directory, path, &self.route.owners.all())?;
         let route = &self.route;
         Ok(item.filter(|item| {
             let is_chosen = route.authorities.as_ref().is_none_or(|all| all.contains(&item.look.owner));
@@ -355,7 +355,7 @@ impl Courier {
     }
 
     fn may_replace(&self, item: &Item, standing: &mut fs::File) -> Result<Option<String>, TargetError> {
-        let owner = self.route.owners.iter().find(|owner| owner.name == item.look.owner);
+        let owner = self.route.owners.all().into_iter().find(|owner| owner.name == item.look.owner);
         owner.map_or(Ok(None), |owner| item.may_replace(standing, &owner.authority))
     }
 

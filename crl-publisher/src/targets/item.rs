@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ca_domain::Timestamp;
 use ca_service::Authority;
@@ -28,6 +28,28 @@ pub struct Owner {
     pub name: String,
     /// Its certificate.
     pub authority: Arc<Authority>,
+}
+
+/// The authorities that are open. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Owners(Arc<RwLock<Vec<Owner>>>);
+
+impl Owners {
+    /// Takes the authority with this name in, or another certificate of it.
+    pub fn put(&self, name: &str, authority: &Authority) {
+        let owner = Owner { name: name.to_owned(), authority: Arc::new(authority.clone()) };
+        let mut owners = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match owners.iter_mut().find(|known| known.name == name) {
+            Some(known) => *known = owner,
+            None => owners.push(owner),
+        }
+    }
+
+    /// All, in the order in which they came.
+    #[must_use]
+    pub fn all(&self) -> Vec<Owner> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What a CRL says that decides whether it may replace another.

@@ -10,7 +10,7 @@ use super::command::CommandTarget;
 use super::config::{Place, TargetConfig};
 use super::courier::{Courier, Route};
 use super::directory::DirectoryTarget;
-use super::item::Owner;
+use super::item::Owners;
 use super::ldap::LdapTarget;
 use super::looks::Looks;
 use super::metrics;
@@ -57,7 +57,7 @@ pub struct Depot<'a> {
     /// Where states are kept.
     pub state_dir: &'a Path,
     /// The authorities.
-    pub owners: Vec<Owner>,
+    pub owners: Owners,
 }
 
 impl Pool {
