@@ -10,7 +10,7 @@ use ca_service::{Alarms, LedgerView, Trust};
 use ca_status::ocsp::answer::CacheKey;
 use ca_status::ocsp::{
     Answer, AnswerClass, AnswerPolicy, CertId, ErrorStatus, NoncePolicy, Resolved, Responder, ResponseSigner,
-    SimpleRequests, request,
+    SimpleRequest, SimpleRequests, request,
 };
 use tokio::sync::Semaphore;
 
@@ -170,10 +170,15 @@ impl Desk {
 
     /// Answers a DER request. Whatever the bytes, there is an answer.
     pub async fn answer(self: &Arc<Self>, request: &[u8], asker: Asker) -> Reply {
-        if let Some(reply) = self.recall(request, asker.now) {
+        let simple = self.simple.read(request).filter(|_| request.len() <= self.policy.budget.max_bytes);
+        if let Some(reply) = simple.and_then(|simple| self.recall(&simple, asker.now)) {
             return reply;
         }
-        let parsed = match request::parse(request, &self.policy.budget) {
+        let parsed = match simple.and_then(|simple| simple.view()) {
+            Some(same) => Ok(same),
+            None => request::parse(request, &self.policy.budget),
+        };
+        let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(problem) => return Reply::from_error(&problem.into()),
         };
@@ -227,11 +232,16 @@ impl Desk {
 
     /// The answer to the request that nearly all clients send, if it is there:
     /// the way that costs least.
-    fn recall(&self, request: &[u8], now: Timestamp) -> Option<Reply> {
-        if self.policy.nonce == NoncePolicy::Require || self.view.trust(now) != Trust::Current {
+    fn recall(&self, simple: &SimpleRequest<'_>, now: Timestamp) -> Option<Reply> {
+        let kept = match self.policy.nonce {
+            NoncePolicy::Require => false,
+            NoncePolicy::Ignore => true,
+            NoncePolicy::Echo => simple.nonce.is_none(),
+        };
+        if !kept || self.view.trust(now) != Trust::Current {
             return None;
         }
-        let key = self.simple.key(request)?;
+        let key = simple.key;
         let signed = self.cache.find(&key)?;
         if !signed.serves_at(self.moment(), now) {
             // Something has changed since this answer was last given; its own status?

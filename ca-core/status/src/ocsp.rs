@@ -24,7 +24,7 @@ pub use cert_id::{CertHash, CertIdForm, IssuerIds};
 pub use request::{Budget, RequestView};
 pub use respond::{CertState, ErrorStatus, SingleStatus};
 pub use signer::ResponseSigner;
-pub use simple::SimpleRequests;
+pub use simple::{SimpleRequest, SimpleRequests};
 pub use staple::{Staple, StapleSubject};
 pub use view::{OcspView, ViewState, ViewStatus};
 pub use x509_ocsp::CertId;

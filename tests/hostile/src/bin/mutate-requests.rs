@@ -8,7 +8,7 @@
 use ca_domain::{KeyIdentifier, ReasonCode, SerialNumber, Timestamp};
 use ca_ledger::{Entry, EntryKind};
 use ca_status::ocsp::{
-    Answer, AnswerClass, AnswerPolicy, CacheKey, NeverIssued, NoncePolicy, Responder, SimpleRequests, request,
+    Answer, AnswerClass, AnswerPolicy, NeverIssued, NoncePolicy, Responder, SimpleRequests, request,
 };
 use chancery_hostile::argument;
 use chancery_tests::corpus;
@@ -130,7 +130,7 @@ impl Bench {
     fn answer(&self, der: &[u8], policy: &AnswerPolicy) -> Result<AnswerClass, String> {
         let view = match request::parse(der, &policy.budget) {
             Ok(view) => view,
-            Err(_) if der.len() <= policy.budget.max_bytes && self.quick(der).is_some() => {
+            Err(_) if der.len() <= policy.budget.max_bytes && self.simple.read(der).is_some() => {
                 return Err("the quick reading takes what the whole one refuses".to_owned());
             }
             Err(problem) => return Ok(Answer::from(problem).class),
@@ -163,15 +163,16 @@ impl Bench {
         self.quick_reading_agrees(der).map(|()| class)
     }
 
-    fn quick(&self, der: &[u8]) -> Option<CacheKey> {
-        self.simple.key(der)
-    }
-
     /// Answers from memory are found by a reading of their own: it must see in a request
     /// what the whole reading sees.
     fn quick_reading_agrees(&self, der: &[u8]) -> Result<(), String> {
-        let Some(key) = self.quick(der) else { return Ok(()) };
+        let Some(simple) = self.simple.read(der) else { return Ok(()) };
         let policy = &self.policies[0];
+        let quick = simple.view();
+        if quick != request::parse(der, &policy.budget).ok() {
+            return Err(format!("quickly it reads {quick:?}, in whole something else"));
+        }
+        let Some(key) = self.simple.key(der) else { return Ok(()) };
         let whole = request::parse(der, &policy.budget).and_then(|view| self.responder.resolve(view, policy));
         let whole = whole.map_err(|error| format!("only the quick reading takes it: {error}"))?;
         let quick = self.responder.resolve_key(&key);
