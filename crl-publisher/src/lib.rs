@@ -47,8 +47,8 @@ use std::time::Duration;
 
 use axum::Router;
 use ca_service::{
-    Alarms, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running,
-    ServiceError, Span, Wake, Worker, follow,
+    Access, Alarms, Bell, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running,
+    ServiceError, Span, StateDir, Wake, Worker, follow,
 };
 use ca_status::StatusTable;
 use ca_status::crl::CrlScope;
@@ -111,6 +111,18 @@ impl Daemon {
     /// The ledger's key, what is kept of its position, or what a target or a way to
     /// tell alarms needs is unusable.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        Self::set_up(config, clock, Access::Keep)
+    }
+
+    /// What would be wrong, if it were started now. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`Daemon::open`].
+    pub fn check(config: Config, clock: Arc<dyn Clock>) -> Result<Alarms, ServiceError> {
+        Self::set_up(config, clock, Access::Look).map(|daemon| daemon.watched.alarms)
+    }
+
+    fn set_up(config: Config, clock: Arc<dyn Clock>, access: Access) -> Result<Self, ServiceError> {
         let alarms = Alarms::new();
         let metrics = Metrics::new("crl-publisher", &alarms, clock.now())?;
         let meters = Meters::new(&metrics)?;
@@ -124,7 +136,7 @@ impl Daemon {
             board: Board::default(),
             tenure: Tenure::new(&config.directory),
         };
-        Self::open_on(config, clock, watched, &|_| true)
+        Self::open_on(config, clock, watched, access, &|_| true)
     }
 
     /// The same, with alarms and metrics that are there already. What
@@ -133,6 +145,7 @@ impl Daemon {
         config: Config,
         clock: Arc<dyn Clock>,
         watched: Watched,
+        access: Access,
         may_be: &dyn Fn(&str) -> bool,
     ) -> Result<Self, ServiceError> {
         let alarms = watched.alarms.clone();
@@ -152,7 +165,7 @@ impl Daemon {
             let (view, clock, alarms) = (view.clone(), clock.clone(), alarms.clone());
             let follower = LedgerFollower::open(ledger.place.open()?, &ledger.vkey, view, clock, alarms)?;
             match &ledger.state_dir {
-                Some(dir) => follower.remember(dir),
+                Some(dir) => follower.remember(StateDir::new(dir, access)),
                 None => Ok(follower),
             }
         };

@@ -32,11 +32,11 @@ struct Cli {
 
 fn main() -> ExitCode {
     let options = Cli::parse().options;
-    run("crl-publisher", &options, |clock| {
+    let check = |clock| Daemon::check(Config::load(&options.config)?, clock);
+    run("crl-publisher", &options, check, |clock| {
         let config = Config::load(&options.config)?;
         let listen = config.listen;
         let daemon = Daemon::open(config, clock)?;
-        let alarms = daemon.alarms().clone();
-        Ok(Prepared { listen, alarms, start: |address| daemon.start(address) })
+        Ok(Prepared { listen, start: |address| daemon.start(address) })
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::Request;
-use ca_service::{Clock, Crew, LedgerView, ServiceError};
+use ca_service::{Access, Clock, Crew, LedgerView, ServiceError};
 use ca_status::StatusTable;
 use tower::ServiceExt;
 
@@ -81,7 +81,8 @@ impl Reloadable {
         // What is not open now cannot be lost; all else must open.
         let known = self.watched.alarms.list();
         let may_be = |alarm: &str| known.iter().any(|(topic, _)| topic == alarm);
-        let mut next = Daemon::open_on(config.clone(), self.clock.clone(), self.watched.clone(), &may_be)?;
+        let mut next =
+            Daemon::open_on(config.clone(), self.clock.clone(), self.watched.clone(), Access::Keep, &may_be)?;
         next.prepare()?;
         // One at a time signs: the next reads what the last has published. What is
         // served stays meanwhile.

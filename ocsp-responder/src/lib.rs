@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use ca_service::follow::Applied;
 use ca_service::{
-    Alarms, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running, ServiceError,
-    Trust, Wake, Worker,
+    Access, Alarms, Clock, FileWatch, LedgerFollower, LedgerView, Limits, Metrics, Reload, Running,
+    ServiceError, StateDir, Trust, Wake, Worker,
 };
 use ca_status::StatusTable;
 use ca_status::ocsp::Responder;
@@ -56,6 +56,7 @@ pub struct Daemon {
 /// A follower of the ledger that goes on where the last one was, if that was kept.
 fn follower(
     config: &Config,
+    access: Access,
     view: &Arc<LedgerView<Responder>>,
     clock: &Arc<dyn Clock>,
     alarms: &Alarms,
@@ -65,7 +66,8 @@ fn follower(
         let source = config.ledger.open()?;
         return Ok((LedgerFollower::open(source, &config.ledger_vkey, view(), clock(), alarms())?, None));
     };
-    let (mut file, state) = StateFile::open(dir)?;
+    let dir = StateDir::new(dir, access);
+    let (mut file, state) = StateFile::open(dir, &alarms())?;
     let resumed = state.and_then(|(position, table)| {
         view().adjust(|responder| responder.set_table(table));
         let source = config.ledger.open().ok()?;
@@ -76,12 +78,14 @@ fn follower(
     let follower = match resumed {
         Some(follower) => follower,
         None => {
-            file.forget();
+            if let Some(file) = &mut file {
+                file.forget();
+            }
             view().adjust(|responder| responder.set_table(StatusTable::new()));
             LedgerFollower::open(config.ledger.open()?, &config.ledger_vkey, view(), clock(), alarms())?
         }
     };
-    Ok((follower.remember(dir)?, Some(file)))
+    Ok((follower.remember(dir)?, file))
 }
 
 impl Daemon {
@@ -91,10 +95,22 @@ impl Daemon {
     /// # Errors
     /// The authorities' certificates or the ledger's key are unusable.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        Self::set_up(config, clock, Access::Keep)
+    }
+
+    /// What would be wrong, if it were started now. Nothing is written.
+    ///
+    /// # Errors
+    /// As [`Daemon::open`].
+    pub fn check(config: Config, clock: Arc<dyn Clock>) -> Result<Alarms, ServiceError> {
+        Self::set_up(config, clock, Access::Look).map(|daemon| daemon.alarms)
+    }
+
+    fn set_up(config: Config, clock: Arc<dyn Clock>, access: Access) -> Result<Self, ServiceError> {
         let alarms = Alarms::new();
         let metrics = Metrics::new("ocsp-responder", &alarms, clock.now())?;
         let setup = Arc::new(Setup::new(config.clone(), clock.clone(), alarms.clone(), &metrics)?);
-        let (mut follower, mut state) = follower(&config, setup.view(), &clock, &alarms)?;
+        let (mut follower, mut state) = follower(&config, access, setup.view(), &clock, &alarms)?;
         follower.tick(|_| {});
         if let Some(state) = &mut state {
             state.keep(&follower, &alarms);
@@ -102,12 +118,6 @@ impl Daemon {
         let anew = setup.clone();
         let reload = Reload::new(&alarms, &metrics, move |path| anew.take(path))?;
         Ok(Self { clock, alarms, metrics, reload, follower, state, setup })
-    }
-
-    /// What is wrong now: nothing, if the configuration and all it names are in order.
-    #[must_use]
-    pub fn alarms(&self) -> &Alarms {
-        &self.alarms
     }
 
     /// The HTTP interface.

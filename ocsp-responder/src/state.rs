@@ -16,7 +16,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ca_files::{FileError, Mode, Output, StagedFile};
-use ca_service::{Alarms, LedgerFollower};
+use ca_service::{Alarms, LedgerFollower, StateDir};
 use ca_status::StatusTable;
 use ca_status::ocsp::Responder;
 use ca_status::table::{SnapshotError, read_snapshot, write_snapshot};
@@ -42,14 +42,14 @@ pub struct StateFile {
 pub type State = (Vec<u8>, StatusTable);
 
 impl StateFile {
-    /// The file in `dir`, and what is in it. A file that cannot be used is as good as
-    /// none: the ledger has all of it.
+    /// The file in `dir`, if it may be written, and what is in it. A file that cannot be
+    /// used is as good as none: the ledger has all of it.
     ///
     /// # Errors
     /// The directory cannot be made, or others could write it.
-    pub fn open(dir: &Path) -> Result<(Self, Option<State>), FileError> {
-        ca_files::create_private_dir(dir)?;
-        let path = dir.join(NAME);
+    pub fn open(dir: StateDir<'_>, alarms: &Alarms) -> Result<(Option<Self>, Option<State>), FileError> {
+        dir.prepare(alarms)?;
+        let path = dir.path().join(NAME);
         let state = match ca_files::open_private(&path) {
             Ok(file) => read(file).map(Some).unwrap_or_else(|error| {
                 tracing::warn!(path = %path.display(), %error, "the state file is not used; the ledger is read");
@@ -59,7 +59,7 @@ impl StateFile {
             Err(error) => return Err(error),
         };
         let entries = state.as_ref().map_or(0, |(_, table)| table.next_index());
-        Ok((Self { path, entries }, state))
+        Ok((dir.is_kept().then_some(Self { path, entries }), state))
     }
 
     /// What is in the file is not used.

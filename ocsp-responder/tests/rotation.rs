@@ -107,7 +107,8 @@ fn the_first_certificate_too() {
     }
     let serial = bench.issue();
     // A check writes nothing.
-    drop(ocsp_responder::Daemon::open(bench.config(""), std::sync::Arc::new(bench.clock.clone())).unwrap());
+    let _ =
+        ocsp_responder::Daemon::check(bench.config(""), std::sync::Arc::new(bench.clock.clone())).unwrap();
     assert!(request(&bench).is_none());
     bench.start("");
     assert_eq!(bench.error(&serial), Some(ErrorStatus::TryLater));

@@ -21,7 +21,9 @@ pub use atomic::{Mode, create_dir_all, replace_tail, sync_dir, write_atomic};
 pub use batch::Batch;
 pub use leftover::{Leftover, leftovers};
 pub use lock::{Holder, WriteLock};
-pub use private::{check_private, check_trusted, create_private_dir, open_private, read_private};
+pub use private::{
+    check_private, check_trusted, could_keep_in, create_private_dir, open_private, read_private,
+};
 pub use staged::{Output, StagedFile};
 
 use std::io;

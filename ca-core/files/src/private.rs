@@ -21,6 +21,27 @@ pub fn create_private_dir(dir: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Whether [`create_private_dir`] would succeed, and files could be written there. Nothing is
+/// made or changed.
+///
+/// # Errors
+/// It is missing and cannot be made, is no private directory, or this user cannot write there.
+pub fn could_keep_in(dir: &Path) -> Result<(), FileError> {
+    let above = match check_private(dir) {
+        Ok(()) => dir,
+        Err(error) if error.is_not_found() => {
+            dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        }
+        Err(error) => return Err(error),
+    };
+    let is_directory = fs::metadata(above).map_err(FileError::io("read", above))?.is_dir();
+    if !is_directory {
+        return Err(FileError::io("write in", above)(std::io::ErrorKind::NotADirectory.into()));
+    }
+    let rights = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(above, rights).map_err(|error| FileError::io("write in", above)(error.into()))
+}
+
 /// Refuses a file or directory that is a symbolic link, belongs to someone else
 /// than us or root, or that others can read or write.
 ///

@@ -27,6 +27,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// Check the configuration and everything it names, then end: 0 if all is well, 1 if not.
+    /// Nothing is written.
     #[arg(long)]
     pub check: bool,
     /// Listen here instead of at the configured address; port 0 takes a free one.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing fixture is a failing test")]
 
 pub mod client;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 

@@ -18,7 +18,7 @@ use ca_status::Change;
 
 use memory::Memory;
 
-use crate::{Alarms, Bell, Clock, FileWatch, ServiceError, Span, Wake, Worker, clock};
+use crate::{Alarms, Bell, Clock, FileWatch, ServiceError, Span, StateDir, Wake, Worker, clock};
 
 pub use http::HttpSource;
 pub use place::{LedgerPlace, Remote};
@@ -163,19 +163,20 @@ impl<T: Sink> LedgerFollower<T> {
         Ok(Self { follower, watched, poll, failures: 0, memory: None, bell, view, clock, alarms })
     }
 
-    /// Keeps its position in a file below `dir`, and refuses from now on a ledger that
-    /// is older than the one seen by whoever kept it there before.
+    /// Keeps its position in a file below `dir`, unless that is only read, and refuses from
+    /// now on a ledger that is older than the one seen by whoever kept it there before.
     ///
     /// # Errors
     /// The directory cannot be made or is not private; there is a position that is
     /// none of this ledger. A missing file is a new beginning.
-    pub fn remember(mut self, dir: &Path) -> Result<Self, ServiceError> {
-        let (memory, found) = Memory::open(dir)?;
-        if let Some(position) = found {
+    pub fn remember(mut self, dir: StateDir<'_>) -> Result<Self, ServiceError> {
+        dir.prepare(&self.alarms)?;
+        let memory = Memory::new(dir.path());
+        if let Some(position) = memory.read()? {
             let refuse = |error| ServiceError::Position(format!("{}: {error}", memory.path().display()));
             self.follower = self.follower.remember(&position).map_err(refuse)?;
         }
-        self.memory = Some(memory);
+        self.memory = dir.is_kept().then_some(memory);
         Ok(self)
     }
 

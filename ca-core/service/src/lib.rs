@@ -23,6 +23,7 @@ pub mod request_log;
 pub mod run;
 pub mod server;
 pub mod span;
+pub mod state_dir;
 pub mod watch;
 
 pub use alarm::{Alarm, Alarms};
@@ -36,6 +37,7 @@ pub use metrics::Metrics;
 pub use reload::Reload;
 pub use server::{Handler, Limits, Peer};
 pub use span::Span;
+pub use state_dir::{Access, StateDir};
 pub use watch::FileWatch;
 
 use std::net::SocketAddr;

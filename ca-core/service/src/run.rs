@@ -11,29 +11,32 @@ use crate::{Alarms, Clock, Options, Running, SaneClock, ServiceError, log};
 pub struct Prepared<F> {
     /// Where its configuration says to listen.
     pub listen: SocketAddr,
-    /// What is wrong now.
-    pub alarms: Alarms,
     /// Serves at an address.
     pub start: F,
 }
 
-/// Runs the daemon that `prepare` sets up until a signal ends it, or only checks it.
+/// Runs the daemon that `prepare` sets up until a signal ends it. Where it is only to be
+/// checked, that is done by `check`, which tells what is wrong and writes nothing.
 pub fn run<F: FnOnce(SocketAddr) -> Result<Running, ServiceError>>(
     name: &str,
     options: &Options,
+    check: impl FnOnce(Arc<dyn Clock>) -> Result<Alarms, ServiceError>,
     prepare: impl FnOnce(Arc<dyn Clock>) -> Result<Prepared<F>, ServiceError>,
 ) -> ExitCode {
     log::start(options.log_format);
-    let ended = prepare(Arc::new(SaneClock::system())).and_then(|daemon| {
-        if options.check { Ok(check(&daemon.alarms, options)) } else { serve(daemon, options) }
-    });
+    let clock = Arc::new(SaneClock::system());
+    let ended = if options.check {
+        check(clock).map(|alarms| judge(&alarms, options))
+    } else {
+        prepare(clock).and_then(|daemon| serve(daemon, options))
+    };
     ended.unwrap_or_else(|error| {
         eprintln!("{name}: {error}");
         ExitCode::FAILURE
     })
 }
 
-fn check(alarms: &Alarms, options: &Options) -> ExitCode {
+fn judge(alarms: &Alarms, options: &Options) -> ExitCode {
     let alarms = alarms.snapshot();
     for alarm in &alarms {
         eprintln!("{}: {}: {}", alarm.topic, alarm.summary, alarm.detail);

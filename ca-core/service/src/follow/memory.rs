@@ -23,20 +23,22 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// The file in `dir`, which is made if it is missing, and the position in it.
-    pub(super) fn open(dir: &Path) -> Result<(Self, Option<Vec<u8>>), FileError> {
-        ca_files::create_private_dir(dir)?;
-        let path = dir.join(NAME);
-        let found = match ca_files::read_private(&path) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error),
-        };
-        Ok((Self { path, written: None }, found))
+    /// The file in `dir`, which nobody has read or written yet.
+    pub(super) fn new(dir: &Path) -> Self {
+        Self { path: dir.join(NAME), written: None }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The position in it, if it is there.
+    pub(super) fn read(&self) -> Result<Option<Vec<u8>>, FileError> {
+        match ca_files::read_private(&self.path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Keeps the position if it is another one; not too often, unless it is the `last`.

@@ -9,7 +9,7 @@ use ca_status::StatusTable;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ManualClock, SaneClock};
+use crate::{Access, ManualClock, SaneClock};
 
 const AUTHORITY: KeyIdentifier = KeyIdentifier([3; 20]);
 const START: u64 = 1_795_000_000;
@@ -216,7 +216,7 @@ fn a_memory_refuses_an_older_ledger_after_a_restart() {
     let new = fs::read(&checkpoint).unwrap();
     // The first one writes the file, and the second one finds it.
     let restart = || {
-        let mut follower = bench.follower().remember(&state).unwrap();
+        let mut follower = bench.follower().remember(StateDir::new(&state, Access::Keep)).unwrap();
         follower.tick(|_| {});
         bench.trust(&follower)
     };
@@ -231,7 +231,9 @@ fn a_memory_refuses_an_older_ledger_after_a_restart() {
     let good = fs::read(&file).unwrap();
     for bad in [&good[..good.len() - 1], b"", &old] {
         fs::write(&file, bad).unwrap();
-        let Err(error) = bench.follower().remember(&state) else { panic!("taken") };
+        let Err(error) = bench.follower().remember(StateDir::new(&state, Access::Keep)) else {
+            panic!("taken")
+        };
         assert!(matches!(error, ServiceError::Position(_)), "{error}");
         assert!(error.to_string().contains("follower"), "{error}");
     }
@@ -244,7 +246,7 @@ fn a_memory_refuses_an_older_ledger_after_a_restart() {
 fn the_last_position_is_kept_when_the_daemon_ends() {
     let bench = Bench::new();
     let state = bench.dir.path().join("state");
-    let follower = bench.follower().remember(&state).unwrap();
+    let follower = bench.follower().remember(StateDir::new(&state, Access::Keep)).unwrap();
     let bell = follower.bell.clone();
     let (send, receive) = std::sync::mpsc::channel();
     let worker = follower.spawn(
