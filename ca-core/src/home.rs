@@ -82,6 +82,22 @@ impl Home {
         &self.config
     }
 
+    /// A configuration file that not every home has, and its path. `page` of the
+    /// documentation describes it.
+    ///
+    /// # Errors
+    /// There is none, others could have changed it, or it cannot be read.
+    pub(crate) fn read_file(&self, name: &str, page: &str) -> Result<(String, PathBuf)> {
+        let path = self.root.join(name);
+        if !path.exists() {
+            let missing = format!("{} is missing; write one, see the page about {page}", path.display());
+            return Err(AuthorityError::NotFound(missing));
+        }
+        check_trusted(&path)?;
+        let text = std::fs::read_to_string(&path).map_err(io("read", &path))?;
+        Ok((text, path))
+    }
+
     /// The ledger's directory.
     #[must_use]
     pub fn ledger_dir(&self) -> PathBuf {

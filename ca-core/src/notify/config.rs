@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ca_files::check_trusted;
 use ca_mail::SmtpConfig;
 use lettre::message::Mailbox;
 use serde::Deserialize;
 
 use crate::error::{AuthorityError, Result};
 use crate::home::Home;
-use crate::init::io;
 
 /// The contents of `notify.yaml`. Unknown fields are refused.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,15 +56,7 @@ impl NotifyConfig {
     /// # Errors
     /// There is none, others could have changed it, or it is malformed.
     pub fn load(home: &Home) -> Result<Self> {
-        let path = home.root().join("notify.yaml");
-        if !path.exists() {
-            return Err(AuthorityError::NotFound(format!(
-                "{} is missing; write one, see the page about notices",
-                path.display()
-            )));
-        }
-        check_trusted(&path)?;
-        let text = std::fs::read_to_string(&path).map_err(io("read", &path))?;
+        let (text, path) = home.read_file("notify.yaml", "notices")?;
         Self::parse(&text, &path)
     }
 

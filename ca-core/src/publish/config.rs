@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ca_files::check_trusted;
 use ca_ldap::DirectoryConfig;
 use serde::Deserialize;
 
 use crate::error::{AuthorityError, Result};
 use crate::home::Home;
-use crate::init::io;
 
 /// The contents of `publish.yaml`. Unknown fields are refused.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,15 +76,7 @@ impl PublishConfig {
     /// # Errors
     /// There is none, others could have changed it, or it is malformed.
     pub fn load(home: &Home) -> Result<Self> {
-        let path = home.root().join("publish.yaml");
-        if !path.exists() {
-            return Err(AuthorityError::NotFound(format!(
-                "{} is missing; write one, see the page about directories",
-                path.display()
-            )));
-        }
-        check_trusted(&path)?;
-        let text = std::fs::read_to_string(&path).map_err(io("read", &path))?;
+        let (text, path) = home.read_file("publish.yaml", "directories")?;
         Self::parse(&text, &path)
     }
 
