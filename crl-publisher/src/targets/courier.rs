@@ -355,8 +355,9 @@ impl Courier {
     }
 
     fn may_replace(&self, item: &Item, standing: &mut fs::File) -> Result<Option<String>, TargetError> {
-        let owner = self.route.owners.all().into_iter().find(|owner| owner.name == item.look.owner);
-        owner.map_or(Ok(None), |owner| item.may_replace(standing, &owner.authority))
+        let owners = self.route.owners.all();
+        let owner = owners.iter().find(|owner| owner.name == item.look.owner);
+        owner.map_or(Ok(None), |owner| item.may_replace(standing, owner, &owners))
     }
 
     fn report(&mut self, trouble: Option<String>) {

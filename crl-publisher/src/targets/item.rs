@@ -10,7 +10,7 @@ use ca_domain::Timestamp;
 use ca_service::Authority;
 use ca_service::watch::Fingerprint;
 use ca_status::StatusError;
-use ca_status::crl::{CrlNumber, CrlReader};
+use ca_status::crl::{CrlFrame, CrlNumber, CrlReader};
 use der::Decode;
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
@@ -65,6 +65,8 @@ pub struct CrlFacts {
     pub base: Option<CrlNumber>,
     /// What it covers; none for everything.
     pub scope: Option<IssuingDistributionPoint>,
+    /// Its kind and scope in words.
+    pub covers: String,
 }
 
 /// What a file is.
@@ -136,20 +138,22 @@ impl Item {
         }
     }
 
-    /// Whether it may take the place of `standing`. With a reason why what stands
+    /// Whether it, a file of `owner`, may take the place of `standing`. With a reason why what stands
     /// there is not worth keeping, if it is not.
     ///
     /// # Errors
-    /// [`TargetError::Refused`]: what stands there is newer or has another scope.
+    /// [`TargetError::Refused`]: what stands there is newer, has another scope, or is of another
+    /// authority.
     pub fn may_replace(
         &self,
         standing: &mut File,
-        authority: &Authority,
+        owner: &Owner,
+        owners: &[Owner],
     ) -> Result<Option<String>, TargetError> {
         let Kind::Crl(new) = &self.look.kind else {
-            return self.certificate_may_replace(standing, authority);
+            return self.certificate_may_replace(standing, &owner.authority);
         };
-        let old = match read_crl(standing, authority) {
+        let old = match read_crl(standing, &owner.authority) {
             Ok(old) => old,
             Err(Unusable::Foreign(issuer)) => {
                 return Err(TargetError::Refused(format!(
@@ -159,13 +163,29 @@ impl Item {
             Err(Unusable::Read(error)) => {
                 return Err(TargetError::Failed(format!("cannot read it back: {error}")));
             }
-            Err(Unusable::NoCrl(what)) => return Ok(Some(what)),
+            Err(Unusable::Strange(what)) => {
+                return Err(TargetError::Refused(format!(
+                    "a CRL of this authority stands there that this program does not make ({what}); find out \
+                     who publishes there too, or remove it"
+                )));
+            }
+            Err(Unusable::NoCrl(what)) => {
+                let namesake = |other: &&Owner| read_crl(standing, &other.authority).is_ok();
+                return match owners.iter().filter(|other| other.name != owner.name).find(namesake) {
+                    Some(other) => Err(TargetError::Refused(format!(
+                        "a CRL of {} stands there, which has another key; give each a place of its own, or \
+                         remove it",
+                        other.name
+                    ))),
+                    None => Ok(Some(what)),
+                };
+            }
         };
         if old.base.is_some() != new.base.is_some() || old.scope != new.scope {
-            return Err(TargetError::Refused(
-                "a CRL of another scope stands there; give each scope a place of its own, or remove it"
-                    .into(),
-            ));
+            return Err(TargetError::Refused(format!(
+                "a CRL of another scope stands there: {}, not {}; give each scope a place of its own, or remove it",
+                old.covers, new.covers
+            )));
         }
         if old.number >= new.number {
             return Err(TargetError::Refused(format!(
@@ -201,6 +221,8 @@ enum Unusable {
     Foreign(String),
     /// It is not a CRL of the authority: damaged, or forged.
     NoCrl(String),
+    /// The authority signed it, but it says what CRLs of ours do not: an indirect CRL, for example.
+    Strange(String),
     /// It cannot be read.
     Read(String),
 }
@@ -221,7 +243,15 @@ fn read_crl(file: &mut File, authority: &Authority) -> Result<CrlFacts, Unusable
         return Err(Unusable::Foreign(issuer.to_string()));
     }
     // Its time may be over: it was a good one all the same.
-    reader.accept(&authority.certificate)?;
+    if let Err(error) = reader.accept(&authority.certificate) {
+        let is_strange = reader.frame().critical_fault().is_some();
+        return Err(match Unusable::from(error) {
+            Unusable::NoCrl(what) if is_strange && reader.verify(&authority.certificate).is_ok() => {
+                Unusable::Strange(what)
+            }
+            other => other,
+        });
+    }
     let frame = reader.frame();
     let missing = |what: &str| Unusable::NoCrl(format!("it has no {what}"));
     Ok(CrlFacts {
@@ -230,7 +260,14 @@ fn read_crl(file: &mut File, authority: &Authority) -> Result<CrlFacts, Unusable
         next_update: frame.next_update.ok_or_else(|| missing("nextUpdate"))?,
         base: frame.base()?,
         scope: frame.scope()?,
+        covers: covers(frame)?,
     })
+}
+
+fn covers(frame: &CrlFrame) -> Result<String, StatusError> {
+    let kind = if frame.base()?.is_some() { "a delta CRL" } else { "a full CRL" };
+    let scope = frame.scope_text()?.map_or_else(|| "everything".to_owned(), |scope| format!("[{scope}]"));
+    Ok(format!("{kind} of {scope}"))
 }
 
 /// Opens a published file and reads it, if `known` is not about the same content already.
@@ -273,7 +310,7 @@ fn look(path: &str, file: &mut File, owners: &[Owner]) -> io::Result<Option<Look
             Ok(facts) => return Ok(look(owner, Kind::Crl(Box::new(facts)))),
             Err(Unusable::Foreign(_)) => {}
             Err(Unusable::Read(error)) => return Err(io::Error::other(error)),
-            Err(Unusable::NoCrl(what)) => found = look(owner, Kind::Faulty(what)),
+            Err(Unusable::NoCrl(what) | Unusable::Strange(what)) => found = look(owner, Kind::Faulty(what)),
         }
     }
     Ok(found)

@@ -1,6 +1,8 @@
 //! A publisher with an authority, its key and a ledger.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "helpers of tests, each uses a part")]
 
+pub mod targets;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -136,10 +138,23 @@ impl Bench {
 
     /// The same with so many certificates.
     pub fn make_long_crl(&self, ca: &TestAuthority, number: u64, life: u64, entries: u32) -> Vec<u8> {
+        self.make_crl_of(ca, number, life, entries, |_| {})
+    }
+
+    /// The same with what `change` makes of it.
+    pub fn make_crl_of(
+        &self,
+        ca: &TestAuthority,
+        number: u64,
+        life: u64,
+        entries: u32,
+        change: impl FnOnce(&mut CrlParams),
+    ) -> Vec<u8> {
         let now = self.now();
         let certificate = &ca.authority.certificate;
-        let params =
+        let mut params =
             CrlParams::for_authority(certificate, number.into(), now, now.saturating_add(life)).unwrap();
+        change(&mut params);
         let serial = |entry: u32| {
             let mut random = [9; 20];
             random[1..5].copy_from_slice(&entry.to_be_bytes());

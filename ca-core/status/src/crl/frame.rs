@@ -123,6 +123,27 @@ impl CrlFrame {
     pub fn next_publish(&self) -> Result<Option<Timestamp>, StatusError> {
         Ok(self.extension::<Time>(NEXT_PUBLISH)?.map(Into::into))
     }
+
+    /// What of its critical extensions is not understood here, or would change what its list means:
+    /// an indirect CRL.
+    #[must_use]
+    pub fn critical_fault(&self) -> Option<String> {
+        let known = [ID_CE_ISSUING_DISTRIBUTION_POINT, ID_CE_DELTA_CRL_INDICATOR];
+        let unknown: Vec<String> = (self.extensions.iter())
+            .filter(|extension| extension.critical && !known.contains(&extension.extn_id))
+            .map(|extension| extension.extn_id.to_string())
+            .collect();
+        if !unknown.is_empty() {
+            return Some(format!("{} are not supported", unknown.join(", ")));
+        }
+        let indirect = |scope: &IssuingDistributionPoint| scope.indirect_crl;
+        match self.scope() {
+            Ok(scope) => {
+                scope.as_ref().is_some_and(indirect).then(|| "indirect CRLs are not supported".to_owned())
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    }
 }
 
 impl<R: Read + Seek> CrlReader<R> {
@@ -143,7 +164,7 @@ impl<R: Read + Seek> CrlReader<R> {
         checks.push(check("signature", signature.err().map(|error| error.to_string())));
         checks.push(check("number", self.number_fault()));
         checks.push(check("validity", self.validity_fault(at)));
-        checks.push(check("critical extensions", self.critical_fault()));
+        checks.push(check("critical extensions", self.frame().critical_fault()));
         let broken = self.entries()?.find_map(Result::err);
         checks.push(check("entries", broken.map(|error| error.to_string())));
         Ok(checks)
@@ -202,7 +223,7 @@ impl<R: Read + Seek> CrlReader<R> {
             self.issuer_fault(issuer),
             self.key_fault(issuer).map(|fault| format!("its authority key identifier: {fault}")),
             self.number_fault().map(|fault| format!("its number: {fault}")),
-            self.critical_fault(),
+            self.frame().critical_fault(),
             no_end,
         ];
         faults.into_iter().flatten().next().map_or(Ok(()), |fault| Err(StatusError::CrlUnacceptable(fault)))
@@ -239,24 +260,6 @@ impl<R: Read + Seek> CrlReader<R> {
             Some(format!("its thisUpdate {} is in the future", frame.this_update))
         } else {
             None
-        }
-    }
-
-    fn critical_fault(&self) -> Option<String> {
-        let known = [ID_CE_ISSUING_DISTRIBUTION_POINT, ID_CE_DELTA_CRL_INDICATOR];
-        let unknown: Vec<String> = (self.frame().extensions.iter())
-            .filter(|extension| extension.critical && !known.contains(&extension.extn_id))
-            .map(|extension| extension.extn_id.to_string())
-            .collect();
-        if !unknown.is_empty() {
-            return Some(format!("{} are not supported", unknown.join(", ")));
-        }
-        let indirect = |scope: &IssuingDistributionPoint| scope.indirect_crl;
-        match self.frame().scope() {
-            Ok(scope) => {
-                scope.as_ref().is_some_and(indirect).then(|| "indirect CRLs are not supported".to_owned())
-            }
-            Err(error) => Some(error.to_string()),
         }
     }
 }
