@@ -11,22 +11,11 @@ use std::path::PathBuf;
 
 use ca_domain::Timestamp;
 use ca_files::fault::{self, Failure};
-use ca_service::fixture::TestAuthority;
 use ca_service::fixture::client::{self, eventually};
 use ca_status::crl::CrlNumber;
+use common::targets::{DELTA, ISSUING, ROOT, at, bench_with, publisher, publisher_of, waiting, web};
 use common::{Bench, DAY, HOUR, told};
 use crl_publisher::Daemon;
-
-const ROOT: &str = "  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n";
-
-/// A publisher of the root with these targets.
-fn publisher(bench: &Bench, targets: &str) -> Daemon {
-    bench.open(&format!("{ROOT}state_dir: state\ntargets:\n{targets}"))
-}
-
-fn web(name: &str) -> String {
-    format!("  - {{name: {name}, directory: {name}, alarm_after: 0s}}\n")
-}
 
 fn publish(bench: &Bench, daemon: &mut Daemon, number: u64) -> Vec<u8> {
     let crl = bench.make_crl(&bench.root, number, 90 * DAY);
@@ -36,14 +25,19 @@ fn publish(bench: &Bench, daemon: &mut Daemon, number: u64) -> Vec<u8> {
     crl
 }
 
-fn at(bench: &Bench, path: &str) -> Vec<u8> {
-    fs::read(bench.home(path)).unwrap_or_default()
+/// New CRLs come to the target `web` and are served, whatever becomes of another target.
+fn others_go_on(bench: &Bench, address: std::net::SocketAddr) {
+    for number in 2..=4 {
+        let crl = bench.make_crl(&bench.root, number, 90 * DAY);
+        bench.write("root.crl", &crl);
+        eventually("the CRL at the other target", || (at(bench, "web/crl/root.crl") == crl).then_some(()));
+        assert_eq!(client::get(address, "/crl/root.crl").body, crl);
+    }
 }
 
 #[test]
 fn delivers_what_differs_and_only_that() {
-    let bench = Bench::new();
-    fs::create_dir(bench.home("web")).unwrap();
+    let bench = bench_with(&["web"]);
     let mut daemon = publisher(&bench, &web("web"));
     let first = publish(&bench, &mut daemon, 1);
     daemon.deliver();
@@ -80,45 +74,8 @@ fn delivers_what_differs_and_only_that() {
 }
 
 #[test]
-fn what_is_newer_or_of_another_scope_is_never_replaced() {
-    let bench = Bench::new();
-    let expired = bench.make_crl(&bench.root, 9, 30);
-    bench.clock.advance(60);
-    let published = publish(&bench, &mut bench.distributor(), 5);
-    let mut forged = bench.make_crl(&bench.root, 9, 90 * DAY);
-    let last = forged.len() - 1;
-    forged[last] ^= 1;
-    let namesake = TestAuthority::new("Root CA");
-    let cases = [
-        ("a newer one", bench.make_crl(&bench.root, 9, 90 * DAY), true),
-        ("an expired newer one", expired, true),
-        ("the same number with other content", bench.make_crl(&bench.root, 5, 30 * DAY), true),
-        ("one of another authority", bench.make_crl(&bench.ca, 1, 90 * DAY), true),
-        ("an older one", bench.make_crl(&bench.root, 4, 90 * DAY), false),
-        // Whoever can write there must not be able to keep ours away with a number.
-        ("one of another key under the same name", bench.make_crl(&namesake, 9, 90 * DAY), false),
-        ("a forged one", forged, false),
-        ("a certificate", bench.ca.authority.der.clone(), false),
-        ("text", b"nothing".to_vec(), false),
-        ("nothing", Vec::new(), false),
-    ];
-    for (number, (what, standing, kept)) in cases.into_iter().enumerate() {
-        let name = format!("web{number}");
-        fs::create_dir_all(bench.home(&format!("{name}/crl"))).unwrap();
-        bench.write(&format!("{name}/crl/root.crl"), &standing);
-        let daemon = publisher(&bench, &web(&name));
-        daemon.deliver();
-        let found = at(&bench, &format!("{name}/crl/root.crl"));
-        assert_eq!(found, if kept { standing } else { published.clone() }, "{what}");
-        let alarm = format!("target {name}: a target does not take a CRL");
-        assert_eq!(bench.alarms(&daemon), if kept { vec![alarm] } else { Vec::new() }, "{what}");
-    }
-}
-
-#[test]
 fn an_older_crl_never_follows_a_newer_one() {
-    let bench = Bench::new();
-    fs::create_dir(bench.home("web")).unwrap();
+    let bench = bench_with(&["web"]);
     let mut daemon = publisher(&bench, &web("web"));
     publish(&bench, &mut daemon, 7);
     daemon.deliver();
@@ -136,8 +93,7 @@ fn an_older_crl_never_follows_a_newer_one() {
 
 #[test]
 fn an_expired_crl_is_not_sent() {
-    let bench = Bench::new();
-    fs::create_dir(bench.home("web")).unwrap();
+    let bench = bench_with(&["web"]);
     let mut daemon = publisher(&bench, &web("web"));
     publish(&bench, &mut daemon, 1);
     bench.clock.advance(91 * DAY);
@@ -148,8 +104,7 @@ fn an_expired_crl_is_not_sent() {
 
 #[test]
 fn a_dead_target_gets_the_newest_when_it_is_back_and_delays_no_other() {
-    let bench = Bench::new();
-    fs::create_dir(bench.home("web")).unwrap();
+    let bench = bench_with(&["web"]);
     let targets = format!("{}{}", web("away"), web("web"));
     let mut daemon = publisher(&bench, &targets);
     let mut pauses = Vec::new();
@@ -160,10 +115,8 @@ fn a_dead_target_gets_the_newest_when_it_is_back_and_delays_no_other() {
         assert_eq!(bench.alarms(&daemon), ["target away: a target is behind"]);
     }
     // Pauses grow up to five minutes.
-    let state =
-        || -> serde_json::Value { serde_json::from_slice(&at(&bench, "state/targets/away.json")).unwrap() };
     for _ in 0..12 {
-        let waiting = state()["files"]["crl/root.crl"]["waiting"].clone();
+        let waiting = waiting(&bench, "away", "crl/root.crl");
         assert!(waiting["error"].as_str().unwrap().contains("is no directory"), "{waiting}");
         let retry = Timestamp::from_unix(waiting["retryAt"].as_u64().unwrap()).unwrap();
         pauses.push(retry.seconds_since(bench.now()));
@@ -185,14 +138,8 @@ fn a_dead_target_gets_the_newest_when_it_is_back_and_delays_no_other() {
 /// Beside an older full CRL a delta CRL would hide what only the new full CRL lists.
 #[test]
 fn a_delta_crl_never_comes_before_its_full_crl() {
-    let mut bench = Bench::new();
-    let lists = "    url: http://a.test/crl/{name}.crl\n    delta: {validity: 6h, interval: 1h}\n";
-    let config = format!(
-        "  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\n{lists}state_dir: state\ntargets:\n{}",
-        web("web")
-    );
-    fs::create_dir(bench.home("web")).unwrap();
-    let mut daemon = bench.open(&config);
+    let mut bench = bench_with(&["web"]);
+    let mut daemon = publisher_of(&bench, &format!("{ISSUING}{DELTA}"), &web("web"));
     daemon.tick();
     daemon.deliver();
     let there = bench.home("web/crl");
@@ -209,8 +156,11 @@ fn a_delta_crl_never_comes_before_its_full_crl() {
     daemon.tick();
     daemon.deliver();
     assert_eq!((standing("issuing"), standing("issuing-delta")), first);
-    let state = String::from_utf8(at(&bench, "state/targets/web.json")).unwrap();
-    assert!(state.contains("crl/issuing.crl there is not that yet"), "{state}");
+    let waiting = waiting(&bench, "web", "crl/issuing-delta.crl");
+    assert!(
+        waiting["error"].as_str().unwrap().contains("crl/issuing.crl there is not that yet"),
+        "{waiting}"
+    );
     assert_eq!(bench.alarms(&daemon), ["target web: a target is behind"]);
     fs::remove_dir_all(&staging).unwrap();
     bench.clock.advance(10);
@@ -223,15 +173,13 @@ fn a_delta_crl_never_comes_before_its_full_crl() {
 
 #[test]
 fn a_choice_of_authorities_and_files() {
-    let bench = Bench::new();
-    fs::create_dir(bench.home("web")).unwrap();
-    fs::create_dir(bench.home("certificates")).unwrap();
-    let both = format!(
-        "{ROOT}  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\nstate_dir: state\ntargets:\n\
-         \x20 - {{name: web, directory: web, authorities: [issuing], files: crls}}\n\
-         \x20 - {{name: certificates, directory: certificates, files: certificates}}\n"
+    let bench = bench_with(&["web", "certificates"]);
+    let mut daemon = publisher_of(
+        &bench,
+        &format!("{ROOT}{ISSUING}"),
+        "  - {name: web, directory: web, authorities: [issuing], files: crls}\n\
+         \x20 - {name: certificates, directory: certificates, files: certificates}\n",
     );
-    let mut daemon = bench.open(&both);
     publish(&bench, &mut daemon, 1);
     daemon.deliver();
     let list = |name: &str| -> Vec<PathBuf> {
@@ -252,8 +200,7 @@ fn a_choice_of_authorities_and_files() {
 #[test]
 fn killed_at_every_step() {
     for failure in [Failure::Crash, Failure::Once(std::io::ErrorKind::StorageFull)] {
-        let bench = Bench::new();
-        fs::create_dir(bench.home("web")).unwrap();
+        let bench = bench_with(&["web"]);
         let mut old = publish(&bench, &mut publisher(&bench, &web("web")), 1);
         publisher(&bench, &web("web")).deliver();
         let mut steps = 0;
@@ -287,8 +234,7 @@ fn killed_at_every_step() {
 
 #[test]
 fn a_target_that_hangs_delays_nothing() {
-    let bench = Bench::new();
-    fs::create_dir(bench.home("web")).unwrap();
+    let bench = bench_with(&["web"]);
     let pipe = bench.home("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let hangs = format!(
@@ -302,12 +248,7 @@ fn a_target_that_hangs_delays_nothing() {
     let mut line = String::new();
     pipe.read_line(&mut line).unwrap();
     assert_eq!(line, "begun\n", "it has begun, and will not end");
-    for number in 2..=4 {
-        let crl = bench.make_crl(&bench.root, number, 90 * DAY);
-        bench.write("root.crl", &crl);
-        eventually("the CRL at the other target", || (at(&bench, "web/crl/root.crl") == crl).then_some(()));
-        assert_eq!(client::get(running.address(), "/crl/root.crl").body, crl);
-    }
+    others_go_on(&bench, running.address());
     // Nor does the end wait for it, and nothing that it started is left to write.
     running.stop();
     assert_eq!(pipe.read_line(&mut line).unwrap(), 0);
@@ -315,8 +256,7 @@ fn a_target_that_hangs_delays_nothing() {
 
 #[test]
 fn a_directory_server_that_never_answers_delays_nothing() {
-    let bench = Bench::new();
-    fs::create_dir(bench.home("web")).unwrap();
+    let bench = bench_with(&["web"]);
     // It takes connections, and that is all.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     bench.private("password", b"secret");
@@ -329,12 +269,7 @@ fn a_directory_server_that_never_answers_delays_nothing() {
     publish(&bench, &mut daemon, 1);
     let running = daemon.start(([127, 0, 0, 1], 0).into()).unwrap();
     let _connection = silent.accept().unwrap();
-    for number in 2..=4 {
-        let crl = bench.make_crl(&bench.root, number, 90 * DAY);
-        bench.write("root.crl", &crl);
-        eventually("the CRL at the other target", || (at(&bench, "web/crl/root.crl") == crl).then_some(()));
-        assert_eq!(client::get(running.address(), "/crl/root.crl").body, crl);
-    }
+    others_go_on(&bench, running.address());
     // Nor does the end wait for it.
     running.stop();
 }
