@@ -174,6 +174,7 @@ impl Daemon {
             tenure: watched.tenure.clone(),
             board: watched.board.clone(),
             alarms: alarms.clone(),
+            view: view.clone(),
             clock: clock.clone(),
         };
         let (interest, owners) = (Interest::default(), Owners::default());

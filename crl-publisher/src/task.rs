@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ca_domain::Timestamp;
-use ca_service::{Alarms, Bell, Clock, ServiceError, Span, clock};
+use ca_service::{Alarms, Bell, Clock, LedgerView, ServiceError, Span, clock};
+use ca_status::StatusTable;
 
 use crate::distribute::Distributor;
 use crate::opener::Opener;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub board: Board,
     /// Where alarms go.
     pub alarms: Alarms,
+    /// What is known of the ledger.
+    pub view: Arc<LedgerView<StatusTable>>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -83,6 +86,7 @@ impl Task {
     /// Does what is due, or watches who does; how long to wait for the next call.
     pub fn tick(&mut self) -> Span {
         clock::check(&*self.shared.clock, &self.shared.alarms);
+        self.shared.view.tell_hang(self.shared.clock.now(), &self.shared.alarms);
         if let Some(work) = self.opener.retry(&mut self.work) {
             self.work = work;
             // It begins as after a start.

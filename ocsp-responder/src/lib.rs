@@ -154,6 +154,7 @@ impl Daemon {
             let mut watch = FileWatch::new(&files, bell.clone());
             loop {
                 keeper().tend(clock.now());
+                setup.view().tell_hang(clock.now(), setup.alarms());
                 if bell.wait(SIGNER_POLL) == Wake::Stopped {
                     break;
                 }

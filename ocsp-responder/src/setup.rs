@@ -98,6 +98,12 @@ impl Setup {
         &self.view
     }
 
+    /// Where alarms go.
+    #[must_use]
+    pub const fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
     /// The configuration in use.
     pub fn config(&self) -> MutexGuard<'_, Config> {
         self.config.lock().unwrap_or_else(PoisonError::into_inner)

@@ -301,6 +301,11 @@ fn a_ledger_that_hangs_is_not_relied_upon_for_ever() {
     let source = LedgerSource::remote(source, Duration::ZERO);
     let mut follower = LedgerFollower::open(source, &key().vkey(), view.clone(), clock, alarms).unwrap();
     let trust = || view.trust(bench.clock.now());
+    // What any other thread of a daemon sees.
+    let told = || {
+        view.tell_hang(bench.clock.now(), &bench.alarms);
+        bench.alarms.snapshot().into_iter().map(|alarm| (alarm.summary, alarm.detail)).collect::<Vec<_>>()
+    };
     std::thread::scope(|scope| {
         // A test that fails drops them, and nothing hangs any more.
         let (tell, hung) = (tell, hung);
@@ -310,7 +315,14 @@ fn a_ledger_that_hangs_is_not_relied_upon_for_ever() {
         assert_eq!(trust(), Trust::NotRead);
         tell.send(true).unwrap();
         hung();
-        bench.clock.advance(3_600);
+        assert_eq!(told(), []);
+        bench.clock.advance(300);
+        assert_eq!(told(), []);
+        bench.clock.advance(1);
+        let first = told();
+        assert!(first[0].0 == "the ledger cannot be read" && first[0].1.contains("hangs since"), "{first:?}");
+        bench.clock.advance(3_299);
+        assert_eq!(told(), first, "it is told once");
         assert_eq!(trust(), Trust::Current, "the limit is an hour");
         bench.clock.advance(1);
         assert_eq!(trust(), Trust::Unreadable);
@@ -320,7 +332,7 @@ fn a_ledger_that_hangs_is_not_relied_upon_for_ever() {
         assert_eq!(trust(), Trust::Unreadable);
         tell.send(true).unwrap();
         hung();
-        assert_eq!(trust(), Trust::Current);
+        assert_eq!((trust(), told()), (Trust::Current, vec![]));
         tell.send(true).unwrap();
         ticks.join().unwrap();
     });

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use ca_domain::Timestamp;
 use ca_ledger::Checkpoint;
 
-use crate::Span;
+use crate::{Alarms, Span};
 
 /// Whether what is known of the ledger may be relied upon.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +52,8 @@ struct Standing {
 }
 
 const NEVER: u64 = u64::MAX;
+/// A read that takes longer hangs.
+const HANGS: Span = Span::minutes(5);
 
 impl<T> LedgerView<T> {
     /// A view of nothing yet. It is trusted while the checkpoint is at most
@@ -123,6 +125,21 @@ impl<T> LedgerView<T> {
             return Trust::Unreadable;
         }
         Trust::Current
+    }
+
+    /// Raises the alarm of the ledger if reading it hangs at `now`: the follower, which hangs
+    /// with it, cannot. It goes on with that alarm when the read ends.
+    pub fn tell_hang(&self, now: Timestamp, alarms: &Alarms) {
+        let since = self.standing.asking_since.load(Ordering::Acquire);
+        let limit = self.max_unreadable.load(Ordering::Relaxed).min(HANGS.as_secs());
+        if since != NEVER
+            && now.as_unix().saturating_sub(since) > limit
+            && let Ok(since) = Timestamp::from_unix(since)
+        {
+            let what =
+                format!("reading it hangs since {since}; see to the file system or server that it is on");
+            alarms.raise(super::TOPIC, "the ledger cannot be read", what);
+        }
     }
 
     /// The number of entries of the last checkpoint that was read whole, and its time.
