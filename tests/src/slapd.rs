@@ -4,7 +4,10 @@ use crate::home::Home;
 use crate::server::{Server, free_port};
 use crate::tool::{Outcome, Tool};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::thread;
 
 /// The name at which the directory answers; its certificate has it.
 pub const HOST: &str = "localhost";
@@ -180,4 +183,35 @@ pub(crate) fn certificates(home: &Home) {
             .words(&format!("--out-key {name}.key --out-chain {name}.chain --passphrase-file passphrase"))
             .ok();
     }
+}
+
+/// A server in the place of a directory that says `answer` to every request of every client, and then nothing;
+/// its URL.
+pub fn parrot(answer: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind a loopback port");
+    let address = listener.local_addr().expect("the bound address");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while client.read(&mut buffer).is_ok_and(|length| length > 0) {
+                    let _ = client.write_all(&answer);
+                }
+            });
+        }
+    });
+    format!("ldap://{address}")
+}
+
+/// Elements one in the other, `depth` of them.
+pub fn nested(depth: usize) -> Vec<u8> {
+    let mut heads = Vec::with_capacity(depth);
+    let mut length = 0_u32;
+    for _ in 0..depth {
+        let [a, b, c, d] = length.to_be_bytes();
+        heads.push([0x30, 0x84, a, b, c, d]);
+        length += 6;
+    }
+    heads.into_iter().rev().flatten().collect()
 }

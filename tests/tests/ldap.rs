@@ -2,11 +2,8 @@
 //! servers that hang or talk nonsense.
 
 use ca_ldap::{Attribute, Change, Connection, Dialect, DirectoryConfig, Entry, Filter, LdapError, Scope};
-use chancery_tests::slapd::{ADMIN, SUFFIX};
+use chancery_tests::slapd::{ADMIN, SUFFIX, nested, parrot};
 use chancery_tests::{Home, Slapd};
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::thread;
 
 fn config(text: &str) -> DirectoryConfig {
     serde_saphyr::from_str(text).expect("a configuration")
@@ -141,23 +138,6 @@ fn many_pages_and_values_that_look_like_filters() {
     assert!(!error.is_refusal());
 }
 
-/// A server that says `answer` to every request of every client, and then nothing.
-fn server(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind a loopback port");
-    let address = listener.local_addr().expect("the bound address");
-    thread::spawn(move || {
-        for mut client in listener.incoming().flatten() {
-            thread::spawn(move || {
-                let mut buffer = [0; 4096];
-                while client.read(&mut buffer).is_ok_and(|length| length > 0) {
-                    let _ = client.write_all(answer);
-                }
-            });
-        }
-    });
-    format!("ldap://{address}")
-}
-
 #[test]
 fn servers_that_hang_or_talk_nonsense() {
     let home = Home::empty();
@@ -166,7 +146,7 @@ fn servers_that_hang_or_talk_nonsense() {
     let open = |url: &str, more: &str| {
         Connection::open(&config(&format!("url: {url}\n{more}\n{login}"))).expect_err("no connection")
     };
-    let silent = server(b"");
+    let silent = parrot(Vec::new());
     for (url, more) in [
         (silent.clone(), "plain: true"),
         (silent.clone(), "start_tls: true"),
@@ -182,7 +162,21 @@ fn servers_that_hang_or_talk_nonsense() {
         b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x01\xff\x04\x00",
         b"\x30\x84\xff\xff\xff\xff\x02\x01\x01",
     ] {
-        let error = open(&server(nonsense), "plain: true");
+        let error = open(&parrot(nonsense.to_vec()), "plain: true");
         assert!(!error.is_refusal(), "{error}");
+    }
+    // Nesting that would cost the stack, and a length that nobody has: neither reaches the decoder, and before
+    // StartTLS neither.
+    for (answer, says) in [
+        (nested(1_000_000), "nested more than 16 deep"),
+        (vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0x02], "more than 16 MiB"),
+        (vec![0x30, 0x0c, 0x02, 0x01, 0x01, 0x61, 0x0a], "longer than the one it is in"),
+    ] {
+        let server = parrot(answer);
+        for more in ["plain: true", "start_tls: true"] {
+            let error = open(&server, more);
+            assert!(matches!(error, LdapError::Protocol { .. }), "{more}: {error}");
+            assert!(error.to_string().contains(says), "{more}: {error}");
+        }
     }
 }

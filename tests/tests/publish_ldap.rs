@@ -1,7 +1,7 @@
 //! `ca publish ldap` against OpenLDAP: what is ours follows the ledger, what is not stays.
 
 use chancery_tests::openssl::{self, Key, to_der};
-use chancery_tests::slapd::SUFFIX;
+use chancery_tests::slapd::{SUFFIX, nested, parrot};
 use chancery_tests::{Home, Outcome, Slapd};
 use serde_json::Value;
 use std::fs;
@@ -378,4 +378,35 @@ fn signed_objects_change_with_the_certificates() {
     report(publish(&home, ""));
     assert_eq!((values("erin", CERTIFICATE).len(), values("erin", OBJECT)), (0, vec![other]));
     assert_eq!(changed(&report(publish(&home, ""))), 0);
+}
+
+/// What answers in a directory's place cannot end the program: the next directory has its turn.
+#[test]
+fn a_hostile_directory_harms_itself_alone() {
+    let home = Home::prepared();
+    let slapd = Slapd::start(&home, "");
+    entry(&slapd, "alice", "mail: alice@example.test\n");
+    let alice = encryption(&home, "alice", "alice-1", Key::P256);
+    let directory =
+        |name: &str, server: &str| format!("  - name: {name}\n    base: {SUFFIX}\n    server:\n{server}");
+    let hostile = |answer: Vec<u8>| {
+        let login = slapd.config("      ");
+        login.replacen(&slapd.ldaps(), &format!("{}\n      plain: true", parrot(answer)), 1)
+    };
+    let config = [
+        "version: 1\ndirectories:\n".to_owned(),
+        directory("deep", &hostile(nested(1_000_000))),
+        directory("long", &hostile(vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff])),
+        directory("staff", &slapd.config("      ")),
+    ];
+    home.write_private("home/publish.yaml", config.concat());
+    let outcome = publish(&home, "");
+    assert_eq!(outcome.code, Some(1), "{}", outcome.transcript());
+    let reports = outcome.json()["directories"].clone();
+    for (number, says) in [(0, "nested more than 16 deep"), (1, "more than 16 MiB")] {
+        let stopped = reports[number]["stopped"].as_str().expect("a reason");
+        assert!(stopped.contains(says), "{stopped}");
+    }
+    assert!(reports[2]["stopped"].is_null(), "{reports}");
+    assert_eq!(slapd.values("(cn=alice)", CERTIFICATE), [alice]);
 }

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::future::Future;
 
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapResult, Mod};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapResult, Mod, StdStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::config::Login;
+use crate::transport::{Fault, Protection, connect};
 use crate::{Dialect, DirectoryConfig, Entry, Filter, LdapError, tls};
 
 /// Entries a page; Active Directory gives at most 1,000.
@@ -46,6 +48,8 @@ pub struct Connection {
     // None only while it is dropped.
     runtime: Option<Runtime>,
     ldap: Ldap,
+    relay: Option<JoinHandle<()>>,
+    fault: Fault,
     config: DirectoryConfig,
 }
 
@@ -57,10 +61,11 @@ impl Connection {
     pub fn open(config: &DirectoryConfig) -> Result<Self, LdapError> {
         config.check()?;
         let url = config.server()?;
-        let mut settings = LdapConnSettings::new();
-        if !config.is_plain() {
-            settings = settings.set_config(tls::client_config(config)?).set_starttls(config.start_tls);
-        }
+        let protection = match (config.is_plain(), config.start_tls) {
+            (true, _) => Protection::None,
+            (false, false) => Protection::Tls(tls::client_config(config)?),
+            (false, true) => Protection::StartTls(tls::client_config(config)?),
+        };
         let (dn, password) = match config.login()? {
             Login::External => (String::new(), None),
             Login::Simple { dn, password_file } => (dn.to_owned(), Some(password(password_file)?)),
@@ -68,21 +73,27 @@ impl Connection {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             LdapError::Connection { server: config.url.clone(), action: "connect", why: error.to_string() }
         })?;
-        let opened = run(&runtime, config, "connect", async move {
-            let (connection, ldap) = LdapConnAsync::from_url_with_settings(settings, &url).await?;
+        let fault = Fault::default();
+        let told = fault.clone();
+        let opened = run(&runtime, config, &fault, "connect", async move {
+            let (stream, relay) = connect(&url, protection, told).await?;
+            let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
+            // To the library it is a local socket.
+            let (connection, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///").await?;
             // Its end is seen by the next request.
             tokio::spawn(connection.drive());
-            Ok(ldap)
+            Ok((ldap, relay))
         });
         // Not through Drop: a name that is still being looked up would be waited for.
-        let ldap = match opened {
-            Ok(ldap) => ldap,
+        let (ldap, relay) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 runtime.shutdown_background();
                 return Err(error);
             }
         };
-        let connection = Self { runtime: Some(runtime), ldap, config: config.clone() };
+        let connection =
+            Self { runtime: Some(runtime), ldap, relay: Some(relay), fault, config: config.clone() };
         let (mut ldap, name) = (connection.ldap.clone(), dn.clone());
         let result = connection.run("log in", async move {
             match password {
@@ -231,9 +242,15 @@ impl Connection {
     }
 
     /// Says good-bye. Dropping the connection closes it as well.
-    pub fn close(self) {
-        let mut ldap = self.ldap.clone();
-        let _ = self.run("close", async move { ldap.unbind().await });
+    pub fn close(mut self) {
+        let (mut ldap, relay) = (self.ldap.clone(), self.relay.take());
+        let _ = self.run("close", async move {
+            ldap.unbind().await?;
+            if let Some(relay) = relay {
+                let _ = relay.await;
+            }
+            Ok(())
+        });
     }
 
     fn run<T, F>(&self, action: &'static str, work: F) -> Result<T, LdapError>
@@ -242,7 +259,7 @@ impl Connection {
         F: Future<Output = Result<T, ldap3::LdapError>> + Send + 'static,
     {
         match &self.runtime {
-            Some(runtime) => run(runtime, &self.config, action, work),
+            Some(runtime) => run(runtime, &self.config, &self.fault, action, work),
             None => Err(self.nonsense("nothing: the connection is closed")),
         }
     }
@@ -278,6 +295,7 @@ impl Drop for Connection {
 fn run<T, F>(
     runtime: &Runtime,
     config: &DirectoryConfig,
+    fault: &Fault,
     action: &'static str,
     work: F,
 ) -> Result<T, LdapError>
@@ -295,7 +313,10 @@ where
     });
     match outcome {
         Ok(Ok(Ok(value))) => Ok(value),
-        Ok(Ok(Err(error))) => Err(LdapError::Connection { server, action, why: why(&error) }),
+        Ok(Ok(Err(error))) => Err(match fault.get() {
+            Some(&what) => LdapError::Protocol { server, what: what.to_owned() },
+            None => LdapError::Connection { server, action, why: why(&error) },
+        }),
         Ok(Err(_)) => Err(LdapError::Protocol { server, what: "what cannot be decoded".to_owned() }),
         Err(_) => Err(LdapError::Timeout { server, action, after }),
     }
@@ -305,11 +326,9 @@ where
 fn why(error: &ldap3::LdapError) -> String {
     match error {
         ldap3::LdapError::Io { source } => source.to_string(),
-        ldap3::LdapError::Rustls { source } => source.to_string(),
         ldap3::LdapError::OpSend { .. }
         | ldap3::LdapError::ResultRecv { .. }
         | ldap3::LdapError::EndOfStream => "the connection ended".to_owned(),
-        ldap3::LdapError::LdapResult { result } => crate::code_in_words(result.rc),
         other => other.to_string(),
     }
 }

@@ -14,8 +14,10 @@ mod dialect;
 mod entry;
 mod error;
 mod filter;
+mod guard;
 mod ldif;
 mod tls;
+mod transport;
 
 pub use config::{DirectoryConfig, Sasl};
 pub use connection::{Change, Connection, Scope};
