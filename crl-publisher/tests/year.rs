@@ -2,8 +2,8 @@
 //! and at every moment the files that clients fetch are valid CRLs, their numbers rise.
 //!
 //! `CHANCERY_YEAR_DAYS=365 CHANCERY_YEAR_SEED=7 cargo test -p crl-publisher --test year -- --nocapture`
-//! runs all of one; without them each seed of a few gets some days. The published files are real, so a
-//! temporary directory in memory (`TMPDIR=/dev/shm`) makes it fast.
+//! runs all of one; without them each seed of a few gets some days. All of it is in a file system of its own,
+//! small and in memory, which really gets full: the test starts itself again in a mount namespace.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -11,6 +11,8 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -238,7 +240,7 @@ impl World {
         }
     }
 
-    fn ask_openssl(&mut self, path: &std::path::Path, name: &str) {
+    fn ask_openssl(&mut self, path: &Path, name: &str) {
         self.count("asked OpenSSL");
         let issuer = self.bench.home(if name == "root" { "root.pem" } else { "ca.pem" });
         let output = Command::new("openssl")
@@ -273,7 +275,7 @@ impl World {
 
     fn trouble(&mut self) {
         let length = 1 + self.dice.below(LONGEST_TROUBLE);
-        match self.dice.below(9) {
+        match self.dice.below(10) {
             0 => {
                 self.count("sleeps");
                 self.live(length, false, true);
@@ -286,7 +288,7 @@ impl World {
                 }
             }
             2 => {
-                self.count("full disks");
+                self.count("broken disks");
                 for _ in 0..6 {
                     self.pass(length / 6, true);
                     let at = self.dice.below(3);
@@ -301,7 +303,7 @@ impl World {
                     let seconds = 1 + self.dice.below(6 * HOUR);
                     self.pass(seconds, true);
                     let at = self.dice.below(60);
-                    fault::arm(at, Failure::Once(std::io::ErrorKind::StorageFull));
+                    fault::arm(at, Failure::Once(ErrorKind::StorageFull));
                     self.tick();
                     fault::disarm();
                 }
@@ -344,6 +346,16 @@ impl World {
                 }
                 self.live(length.min(DAY), true, true);
             }
+            8 => {
+                self.count("full disks");
+                for _ in 0..6 {
+                    self.pass(length / 6, true);
+                    let room = self.dice.below(6);
+                    let filler = self.fill(room);
+                    self.tick();
+                    fs::remove_file(filler).unwrap();
+                }
+            }
             _ => {
                 self.count("second publishers");
                 if self.standby.is_none() {
@@ -353,6 +365,23 @@ impl World {
             }
         }
         self.recover();
+    }
+
+    /// Fills the file system but for so many pages of 4 KiB.
+    fn fill(&self, room: u64) -> PathBuf {
+        let path = self.bench.home("filler");
+        let mut file = File::create(&path).unwrap();
+        for piece in [1 << 16, 1 << 12] {
+            let error = loop {
+                if let Err(error) = file.write_all(&vec![0; piece]) {
+                    break error;
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::StorageFull);
+        }
+        let pages = file.metadata().unwrap().len() / 4096;
+        file.set_len(pages.checked_sub(room).unwrap() * 4096).unwrap();
+        path
     }
 
     /// Whoever publishes is killed at any operation on files; what it leaves stays.
@@ -391,11 +420,38 @@ fn run(seed: u64, days: u64) {
     assert!(world.looks > days * 7);
 }
 
+/// Runs this test again where temporary files are in a small file system of its own.
+fn run_in_small_file_system() {
+    let place = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=24m,mode=700 chancery-year \"$1\" && TMPDIR=$1 exec \"$2\" --exact \"$3\" --nocapture";
+    let mut words = vec!["--mount"];
+    if !rustix::process::geteuid().is_root() {
+        words.push("--map-root-user");
+    }
+    let status = Command::new("unshare")
+        .args(words)
+        .args(["sh", "-c", script, "sh"])
+        .args([place.path(), &std::env::current_exe().unwrap(), Path::new("at_every_moment_a_valid_crl")])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "see above; a mount namespace is needed, which root has, or users with namespaces"
+    );
+}
+
+/// Set in the run that has a small file system.
+const INSIDE: &str = "CHANCERY_YEAR_INSIDE";
+
 #[test]
 fn at_every_moment_a_valid_crl() {
+    if std::env::var_os(INSIDE).is_none() {
+        return run_in_small_file_system();
+    }
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     match (number("CHANCERY_YEAR_SEED"), number("CHANCERY_YEAR_DAYS")) {
-        (None, None) => (1..=3).for_each(|seed| run(seed, 8)),
+        (None, None) => (1..=4).for_each(|seed| run(seed, 60)),
         (seed, days) => run(seed.unwrap_or(1), days.unwrap_or(365)),
     }
 }
