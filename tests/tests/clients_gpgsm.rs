@@ -4,7 +4,7 @@
 //! responses that are signed with ECDSA.
 
 use chancery_tests::home::P12_PASSWORD;
-use chancery_tests::{Outcome, Pki, Tool};
+use chancery_tests::{Daemon, Outcome, Pki, Tool, openssl};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
@@ -123,4 +123,56 @@ fn imports_the_compat_pkcs12_and_decrypts() {
         .input(format!("{P12_PASSWORD}\n"))
         .run()
         .says(&["for alice only"]);
+}
+
+fn edit(pki: &Pki, file: &str, from: &str, to: &str) {
+    let path = pki.home.path(file);
+    let text = fs::read_to_string(&path).expect("read a file");
+    assert!(text.contains(from), "no {from} in {text}");
+    fs::write(path, text.replace(from, to)).expect("write a file");
+}
+
+#[test]
+fn reads_crls_that_name_a_delta_crl_and_refuses_those_of_parts() {
+    let mut pki = Pki::without_daemons("rsa-3072");
+    for person in ["alice", "mallory"] {
+        pki.person(person, "smime-dual", "rsa-2048");
+    }
+    // Carol's certificate names the CRL of a part, which has an issuing distribution point.
+    let url = format!("{}/crl/{{authority}}", pki.publisher_gate.url());
+    let parts = format!("\"{url}-{{shard}}-of-{{shards}}.crl\"\n  crl_shards: 2");
+    edit(&pki, "home/ca.yaml", &format!("\"{url}.crl\""), &parts);
+    pki.person("carol", "smime-dual", "rsa-2048");
+    let serial = openssl::serial(&pki.home.path("mallory.crt"));
+    pki.home.ca(&format!("revoke {serial} --reason keyCompromise --yes")).ok();
+
+    let lists = format!(
+        "after_revocation: 0s\n    url: \"{}/crl/{{name}}.crl\"\n    shards: [2]\n    \
+         delta: {{ validity: 6h, interval: 1h }}\n",
+        pki.publisher_gate.url()
+    );
+    let config = pki.publisher_config().replace("after_revocation: 0s\n", &lists);
+    let daemon = Daemon::start("crl-publisher", &pki.home.write_private("publisher.yaml", config));
+    pki.publisher_gate.forward_to(daemon.port());
+    pki.publisher = Some(daemon);
+    Tool::new("curl")
+        .words("-sSf -o")
+        .arg(pki.home.path("full.crl"))
+        .arg(format!("{}/crl/issuing.crl", pki.publisher_gate.url()))
+        .ok();
+    let full = pki.home.tool("openssl", "crl -inform DER -noout -text -in full.crl").ok();
+    let full = full.says(&["X509v3 Freshest CRL", "/crl/issuing-delta.crl"]);
+    assert!(!full.text().contains("Issuing Distribution Point"), "{}", full.text());
+
+    let gnupg = GnuPg::new(&pki);
+    gnupg.gpgsm(&pki, "--import root.crt issuing.crt alice.crt mallory.crt carol.crt").ok();
+    gnupg.validated(&pki, "", "alice").ok().says(&["[certificate is good]"]);
+    gnupg.validated(&pki, "", "mallory").says(&["[certificate is bad: Certificate revoked]"]);
+
+    // dirmngr 2.2 knows no issuing distribution point: it takes no CRL of a part, and says so.
+    // The full CRL that it has of the same issuer is enough for it.
+    gnupg.validated(&pki, "", "carol").ok().says(&["[certificate is good]"]);
+    gnupg.forget();
+    let carol = gnupg.validated(&pki, "", "carol").says(&["[certificate is bad: Invalid CRL]"]);
+    assert!(!carol.text().contains("certificate is good"), "{}\n{}", carol.text(), gnupg.log());
 }
