@@ -192,9 +192,7 @@ fn check_chain(first: &Certificate, pool: &[Certificate], options: &UrlOptions) 
                 (Some(issuer), UrlKind::DeltaCrl) => {
                     vec![Judge { options, issuer }.freshest(&subject, &url, &certificate)]
                 }
-                (Some(issuer), UrlKind::Ocsp) => {
-                    vec![Judge { options, issuer }.ocsp(&subject, &url, &certificate)]
-                }
+                (Some(issuer), UrlKind::Ocsp) => Judge { options, issuer }.ocsp(&subject, &url, &certificate),
                 (Some(issuer), _) => Judge { options, issuer }.crl(&subject, &url, Some(&certificate)),
             });
         }

@@ -35,7 +35,8 @@ fn good_expiring_and_wrong() {
     let value = good.json();
     let urls = value["urls"].as_array().expect("URLs");
     assert!(urls.len() >= 5 && urls.iter().all(|url| url["verdict"] == "ok"), "{value}");
-    is(&good, "ocsp", "ok", "good");
+    is(&good, "ocsp", "ok", "POST: this certificate is good");
+    assert!(urls.iter().any(|url| url["detail"] == "GET: this certificate is good"), "{value}");
     is(&good, "crl", "ok", "0 entries");
     pki.home.ca("check urls issuing").ok().says(&["ok", "/crl/issuing.crl", "/crl/root.crl"]);
     pki.home.ca("check urls root.crt").run().fails(4, &["no URL"]);
@@ -81,6 +82,28 @@ fn good_expiring_and_wrong() {
     let _plain = nginx(&pki.home, "nginx-plain", &plain.replace("PORT", &port.to_string()), &[port]);
     pki.publisher_gate.forward_to(port);
     is(&crl("issuing.crl"), "crl", "wrong", "content type");
+    // A proxy that lets no GET through.
+    let responder = pki.responder.as_ref().expect("a responder").port();
+    let port = free_port();
+    let proxy = format!(
+        "server {{ listen 127.0.0.1:{port};\n\
+         location / {{ limit_except POST {{ deny all; }} proxy_pass http://127.0.0.1:{responder}; }} }}\n"
+    );
+    let _proxy = nginx(&pki.home, "nginx-post", &proxy, &[port]);
+    pki.responder_gate.forward_to(port);
+    let half = bare("alice.crt --chain chain.pem").run();
+    assert_eq!(half.code, Some(1), "{}", half.transcript());
+    let by = |method: &str| {
+        let all = half.json()["urls"].as_array().expect("URLs").clone();
+        let is_it = |url: &&Value| {
+            url["kind"] == "ocsp" && url["detail"].as_str().is_some_and(|detail| detail.starts_with(method))
+        };
+        let url = all.iter().find(is_it).unwrap_or_else(|| panic!("no {method}: {}", half.transcript()));
+        format!("{} {}", url["verdict"], url["detail"])
+    };
+    assert_eq!(by("POST"), "\"ok\" \"POST: this certificate is good\"");
+    assert!(by("GET").starts_with("\"wrong\" \"GET: the answer is 403"), "{}", by("GET"));
+
     pki.publisher_gate.close();
     pki.responder_gate.close();
     let nothing = bare("alice.crt --chain chain.pem --timeout 5s").run();

@@ -1,5 +1,7 @@
 //! Judging what was fetched.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ca_domain::Timestamp;
 use ca_status::ocsp::{StapleSubject, ViewState};
 use der::Decode;
@@ -12,6 +14,16 @@ use crate::check_certificate::signed_by;
 /// Bytes of what is fetched here at most.
 const MAX_OTHER: u64 = 64 << 10;
 
+/// The longest URL of a request by GET (RFC 5019, section 5).
+const MAX_GET: usize = 255;
+
+/// The URL of an OCSP request by GET (RFC 6960, appendix A.1); none if it is too long.
+fn get_url(url: &str, request: &[u8]) -> Option<String> {
+    let encoded = STANDARD.encode(request).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let whole = format!("{}/{encoded}", url.trim_end_matches('/'));
+    (whole.len() <= MAX_GET).then_some(whole)
+}
+
 /// What is there and until when, or why it is wrong.
 pub(super) type Found = Result<(String, Timestamp), String>;
 
@@ -22,21 +34,39 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// An OCSP answer about `certificate`.
-    pub(super) fn ocsp(&self, subject: &str, url: &str, certificate: &Certificate) -> UrlCheck {
-        let found = |url: &str| {
-            let asked = StapleSubject::new(certificate, [self.issuer]).map_err(|error| error.to_string())?;
-            let post = Some(("application/ocsp-request", asked.request()));
-            let wanted = Wanted { types: &["application/ocsp-response"], limit: MAX_OTHER, post };
-            let der = fetch(url, &wanted, self.options.timeout)?;
-            let answer = asked.judge(&der, self.options.now).map_err(|error| error.to_string())?;
-            let what = match answer.state {
-                ViewState::Revoked { reason, .. } => format!("this certificate is revoked ({reason})"),
-                _ => "this certificate is good".to_owned(),
-            };
-            Ok((what, answer.next_update))
+    /// OCSP answers about `certificate`: by POST, and by GET as most clients ask (RFC 5019,
+    /// section 5), unless that makes a URL longer than they ask with.
+    pub(super) fn ocsp(&self, subject: &str, url: &str, certificate: &Certificate) -> Vec<UrlCheck> {
+        let by_post = |url: &str| {
+            let asked = self.question(certificate)?;
+            self.answer(url, Some(("application/ocsp-request", asked.request())), &asked)
         };
-        report(subject, UrlKind::Ocsp, url, self.options, found)
+        let mut checks = vec![("POST", report(subject, UrlKind::Ocsp, url, self.options, by_post))];
+        let asked = self.question(certificate);
+        if let Some(whole) = asked.as_ref().ok().and_then(|asked| get_url(url, asked.request())) {
+            let by_get = |_: &str| self.answer(&whole, None, &asked?);
+            checks.push(("GET", report(subject, UrlKind::Ocsp, url, self.options, by_get)));
+        }
+        let named = |(method, check): (&str, UrlCheck)| UrlCheck {
+            detail: format!("{method}: {}", check.detail),
+            ..check
+        };
+        checks.into_iter().map(named).collect()
+    }
+
+    fn question(&self, certificate: &Certificate) -> Result<StapleSubject, String> {
+        StapleSubject::new(certificate, [self.issuer]).map_err(|error| error.to_string())
+    }
+
+    fn answer(&self, url: &str, post: Option<(&'static str, &[u8])>, asked: &StapleSubject) -> Found {
+        let wanted = Wanted { types: &["application/ocsp-response"], limit: MAX_OTHER, post };
+        let der = fetch(url, &wanted, self.options.timeout)?;
+        let answer = asked.judge(&der, self.options.now).map_err(|error| error.to_string())?;
+        let what = match answer.state {
+            ViewState::Revoked { reason, .. } => format!("this certificate is revoked ({reason})"),
+            _ => "this certificate is good".to_owned(),
+        };
+        Ok((what, answer.next_update))
     }
 
     /// The issuer's own certificate, byte for byte.
