@@ -45,6 +45,9 @@ const AUTHORITIES: &str = "  - name: issuing
     mode: distribute
     source: root.crl
     remind: 30d
+state_dir: state
+targets:
+  - {name: mirror, directory: mirror, retry_at_most: 30s}
 ";
 const LISTS: [&str; 7] = [
     "issuing",
@@ -119,6 +122,7 @@ impl World {
             looks: 0,
             happened: BTreeMap::new(),
         };
+        fs::create_dir(world.bench.home("mirror")).unwrap();
         world.ceremony();
         world.active = Some(world.start());
         world.recover();
@@ -167,6 +171,9 @@ impl World {
             active.daemon.tick();
             self.look();
         }
+        if let Some(active) = &self.active {
+            active.daemon.deliver();
+        }
         if let Some(standby) = &mut self.standby {
             standby.daemon.tick();
             self.look();
@@ -196,6 +203,11 @@ impl World {
         let told: Vec<String> = self.bench.alarms(&self.active.as_ref().unwrap().daemon);
         let told: Vec<_> = told.iter().filter(|alarm| !alarm.starts_with("clock: ")).collect();
         assert!(told.is_empty(), "seed {}, {}: {told:?}", self.seed, self.bench.now());
+        for name in LISTS {
+            let [published, mirror] = ["published", "mirror"]
+                .map(|place| fs::read(self.bench.home(&format!("{place}/crl/{name}.crl"))).ok());
+            assert!(published == mirror, "seed {}, {}: {name} at the target", self.seed, self.bench.now());
+        }
         for (full, delta) in [("issuing", "issuing-delta")] {
             let (full, delta) = (listed(&self.bench, full).entries, listed(&self.bench, delta).entries);
             for serial in self.revoked.iter().rev().take(40) {
@@ -275,7 +287,7 @@ impl World {
 
     fn trouble(&mut self) {
         let length = 1 + self.dice.below(LONGEST_TROUBLE);
-        match self.dice.below(10) {
+        match self.dice.below(11) {
             0 => {
                 self.count("sleeps");
                 self.live(length, false, true);
@@ -355,6 +367,13 @@ impl World {
                     self.tick();
                     fs::remove_file(filler).unwrap();
                 }
+            }
+            9 => {
+                self.count("dead targets");
+                let [there, away] = ["mirror", "mirror-away"].map(|name| self.bench.home(name));
+                fs::rename(&there, &away).unwrap();
+                self.live(length, true, true);
+                fs::rename(&away, &there).unwrap();
             }
             _ => {
                 self.count("second publishers");
