@@ -185,8 +185,10 @@ impl Meters {
                 "chancery_ocsp_shed_total",
                 "Answers of tryLater because too many waited for a signature.",
             )?,
-            nonces_limited: metrics
-                .counter("chancery_ocsp_nonces_limited_total", "Requests with a nonce above the rate.")?,
+            nonces_limited: metrics.counter(
+                "chancery_ocsp_nonces_limited_total",
+                "Requests told to try later because their source wanted too many signatures.",
+            )?,
         })
     }
 
