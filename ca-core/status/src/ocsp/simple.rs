@@ -76,6 +76,8 @@ impl SimpleRequests {
                 }
             }
         }
+        // Those without a nonce are the most: they are tried first.
+        forms.iter_mut().for_each(|forms| forms.sort_by_key(|form| form.nonce));
         Self { forms: forms.into() }
     }
 
