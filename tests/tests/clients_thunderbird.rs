@@ -116,7 +116,6 @@ fn signed(pki: &Pki, person: &str) {
 }
 
 #[test]
-#[ignore = "starts Thunderbird; part of scripts/test --all"]
 fn signs_encrypts_verifies_decrypts_and_refuses_the_revoked() {
     let pki = Pki::start("rsa-3072");
     for person in ["alice", "bob", "mallory"] {
@@ -204,7 +203,6 @@ fn signs_encrypts_verifies_decrypts_and_refuses_the_revoked() {
 /// A person's old and new keys from one PKCS#12 file: mail to the oldest and to the
 /// newest of four generations opens.
 #[test]
-#[ignore = "starts Thunderbird; part of scripts/test --all"]
 fn opens_mail_to_the_oldest_and_the_newest_key_of_a_history() {
     let pki = Pki::start("rsa-3072");
     add_agents(&pki.home);
@@ -241,7 +239,6 @@ fn opens_mail_to_the_oldest_and_the_newest_key_of_a_history() {
 /// The directory as `ca publish ldap` leaves it: Thunderbird finds a certificate there over TLS, encrypts to it, and after
 /// a rollover to the next one.
 #[test]
-#[ignore = "starts Thunderbird; part of scripts/test --all"]
 fn finds_certificates_in_a_directory_and_encrypts_to_them() {
     let mut pki = Pki::start("rsa-3072");
     let slapd = Slapd::start(&pki.home, "");
