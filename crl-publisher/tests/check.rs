@@ -6,10 +6,9 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
 use std::sync::Arc;
 
-use ca_service::fixture::tree::{bound_by_modes, tree};
+use ca_service::fixture::program;
 use ca_service::{Clock, SystemClock};
 use common::Bench;
 use crl_publisher::Daemon;
@@ -28,13 +27,11 @@ fn configure(bench: &Bench) -> Config {
 
 /// Checks, and sees that nothing changed.
 fn check(bench: &Bench) -> (Option<i32>, String) {
-    let before = tree(bench.ledger.home());
-    let mut command = bound_by_modes(env!("CARGO_BIN_EXE_crl-publisher"));
-    let config = bench.home("crl-publisher.yaml");
-    let Output { status, stderr, .. } =
-        command.env("RUST_LOG", "off").arg("--config").arg(config).arg("--check").output().unwrap();
-    assert_eq!(tree(bench.ledger.home()), before);
-    (status.code(), String::from_utf8(stderr).unwrap())
+    program::check(
+        env!("CARGO_BIN_EXE_crl-publisher"),
+        &bench.home("crl-publisher.yaml"),
+        bench.ledger.home(),
+    )
 }
 
 #[test]

@@ -4,11 +4,11 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use ca_files::{Mode, write_atomic};
 use ca_service::fixture::client;
+use ca_service::fixture::program::listening;
 use ca_service::{Clock, SystemClock};
 use ca_signing::{KdfCost, Passphrase};
 use common::{Bench, told};
@@ -92,15 +92,8 @@ fn a_passphrase_that_can_be_read_once_waits_for_its_key() {
     std::fs::rename(bench.home("ca.key"), bench.home("away")).unwrap();
     let (code, said) = check(&bench, command(&bench).env("RUST_LOG", "off").stdin(Stdio::null()));
     assert!(code == Some(1) && said.contains("key issuing: "), "{said}");
-    let mut child = command(&bench)
-        .stdin(std::fs::File::open(bench.home("pass")).unwrap())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+    let pass = std::fs::File::open(bench.home("pass")).unwrap();
+    let (mut child, address) = listening(command(&bench).stdin(pass));
     let health = || client::get(address, "/healthz").body;
     assert!(String::from_utf8(health()).unwrap().contains("key issuing: the key cannot be opened"));
     std::fs::rename(bench.home("away"), bench.home("ca.key")).unwrap();
@@ -116,15 +109,8 @@ fn serves_until_it_is_told_to_end() {
     let bench = bench();
     write_atomic(&bench.home("pass"), b"secret\n", Mode::Private).unwrap();
     let _ = bench.config(&format!("{SIGN}    passphrase_file: pass\n"));
-    let mut child = command(&bench)
-        .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+    let (mut child, address) =
+        listening(command(&bench).args(["--listen", "127.0.0.1:0", "--log-format", "json"]));
     let crl = told(&client::get(address, "/crl/issuing.crl").body, &bench.ca);
     assert!(crl.next_update > SystemClock.now());
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();

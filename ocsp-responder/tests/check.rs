@@ -6,9 +6,8 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
 
-use ca_service::fixture::tree::{bound_by_modes, tree};
+use ca_service::fixture::program;
 use ca_service::{Clock, SystemClock};
 use common::Bench;
 
@@ -18,13 +17,11 @@ const STATE: &str = "state_dir: state\n";
 
 /// Checks, and sees that nothing changed.
 fn check(bench: &Bench) -> (Option<i32>, String) {
-    let before = tree(bench.ledger.home());
-    let mut command = bound_by_modes(env!("CARGO_BIN_EXE_ocsp-responder"));
-    let config = bench.ledger.home().join("ocsp-responder.yaml");
-    let Output { status, stderr, .. } =
-        command.env("RUST_LOG", "off").arg("--config").arg(config).arg("--check").output().unwrap();
-    assert_eq!(tree(bench.ledger.home()), before);
-    (status.code(), String::from_utf8(stderr).unwrap())
+    program::check(
+        env!("CARGO_BIN_EXE_ocsp-responder"),
+        &bench.ledger.home().join("ocsp-responder.yaml"),
+        bench.ledger.home(),
+    )
 }
 
 #[test]

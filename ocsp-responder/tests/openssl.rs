@@ -4,12 +4,12 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 
 use ca_domain::{ReasonCode, SerialNumber};
 use ca_service::fixture::client::eventually;
+use ca_service::fixture::program::listening;
 use ca_service::{Clock, SystemClock};
 use common::Bench;
 
@@ -61,15 +61,7 @@ fn the_command_checks_serves_and_ends() {
     let check = command().arg("--check").output().unwrap();
     assert_eq!(check.status.code(), Some(0), "{check:?}");
 
-    let mut child = command()
-        .args(["--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+    let (mut child, address) = listening(command().args(["--listen", "127.0.0.1:0"]));
     let said = openssl(&bench, &format!("http://{address}/"), &serial, &[]);
     assert!(said.contains("Response verify OK"), "{said}");
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing fixture is a failing test")]
 
 pub mod client;
-pub mod tree;
+pub mod program;
+mod tree;
 
 use std::path::{Path, PathBuf};
 
