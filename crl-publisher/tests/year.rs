@@ -206,7 +206,12 @@ impl World {
         for name in LISTS {
             let [published, mirror] = ["published", "mirror"]
                 .map(|place| fs::read(self.bench.home(&format!("{place}/crl/{name}.crl"))).ok());
-            assert!(published == mirror, "seed {}, {}: {name} at the target", self.seed, self.bench.now());
+            assert!(
+                published.is_some() && published == mirror,
+                "seed {}, {}: {name} at the target",
+                self.seed,
+                self.bench.now()
+            );
         }
         for (full, delta) in [("issuing", "issuing-delta")] {
             let (full, delta) = (listed(&self.bench, full).entries, listed(&self.bench, delta).entries);
