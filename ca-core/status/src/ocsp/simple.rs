@@ -86,13 +86,6 @@ impl SimpleRequests {
     pub fn read<'a>(&'a self, request: &'a [u8]) -> Option<SimpleRequest<'a>> {
         self.forms.get(request.len())?.iter().find_map(|form| form.read(request))
     }
-
-    /// The key under which the answer to a request is kept, if it is a simple one
-    /// without a nonce.
-    #[must_use]
-    pub fn key(&self, request: &[u8]) -> Option<CacheKey> {
-        self.read(request).filter(|simple| simple.nonce.is_none()).map(|simple| simple.key)
-    }
 }
 
 impl Form {
