@@ -178,24 +178,20 @@ impl Shelf {
         now: Timestamp,
         write: impl FnOnce(&mut dyn Output) -> Result<WrittenCrl, StatusError>,
     ) -> Result<Published, PublishError> {
-        let (mut refused, mut written) = (None, None);
-        let staged = StagedFile::write_read_back(&self.path(name), Mode::Public, |out| match write(out) {
-            Ok(crl) => {
-                written = Some(crl);
-                Ok(())
-            }
-            Err(StatusError::Io(error)) => Err(error),
-            Err(error) => {
-                let text = io::Error::other(error.to_string());
-                refused = Some(error);
-                Err(text)
-            }
+        let mut refused = None;
+        let staged = StagedFile::write_read_back(&self.path(name), Mode::Public, |out| {
+            write(out).map_err(|error| match error {
+                StatusError::Io(error) => error,
+                error => {
+                    let text = io::Error::other(error.to_string());
+                    refused = Some(error);
+                    text
+                }
+            })
         });
-        let (staged, written) = match (staged, refused, written) {
-            (_, Some(error), _) => return Err(error.into()),
-            (Ok(staged), _, Some(written)) => (staged, written),
-            (Ok(_), ..) => return Err(StatusError::CrlListChanged.into()),
-            (Err(error), ..) => return Err(error.into()),
+        let (staged, written) = match (staged, refused) {
+            (_, Some(error)) => return Err(error.into()),
+            (staged, None) => staged?,
         };
         let new = Published::written(staged.temporary(), issuer, &written)?;
         self.succeed(staged, old, new, now)

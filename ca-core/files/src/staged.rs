@@ -51,38 +51,38 @@ impl StagedFile {
         mode: Mode,
         fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
     ) -> Result<Self, FileError> {
-        Self::fill_with(path, mode, Plain, fill)
+        Ok(Self::fill_with(path, mode, Plain, fill)?.0)
     }
 
     /// As [`StagedFile::write_with`]; what was written is read back and compared, octet
-    /// by octet.
+    /// by octet. Also gives what `fill` gave.
     ///
     /// # Errors
     /// As [`StagedFile::write_with`]; or something else was read back.
-    pub fn write_read_back(
+    pub fn write_read_back<T>(
         path: &Path,
         mode: Mode,
-        fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
-    ) -> Result<Self, FileError> {
+        fill: impl FnOnce(&mut dyn Output) -> io::Result<T>,
+    ) -> Result<(Self, T), FileError> {
         Self::fill_with(path, mode, ReadBack::new, fill)
     }
 
-    fn fill_with<W: Write + Seek>(
+    fn fill_with<W: Write + Seek, T>(
         path: &Path,
         mode: Mode,
         to: impl FnOnce(File) -> W,
-        fill: impl FnOnce(&mut dyn Output) -> io::Result<()>,
-    ) -> Result<Self, FileError> {
+        fill: impl FnOnce(&mut dyn Output) -> io::Result<T>,
+    ) -> Result<(Self, T), FileError> {
         let staged = Self::new(temporary_name(path), path.to_owned());
         let file = create(&staged.temporary, mode)?;
         let to_sync = file.try_clone().map_err(FileError::io("open", &staged.temporary))?;
         let mut writer = BufWriter::with_capacity(BUFFER, to(file));
-        let written = fill(&mut writer).and_then(|()| writer.flush());
+        let filled = fill(&mut writer).and_then(|filled| writer.flush().map(|()| filled));
         // Its rest is not written again.
         drop(writer.into_parts());
-        written.map_err(FileError::io("write", &staged.temporary))?;
+        let filled = filled.map_err(FileError::io("write", &staged.temporary))?;
         fault::sync(&to_sync).map_err(FileError::io("fsync", &staged.temporary))?;
-        Ok(staged)
+        Ok((staged, filled))
     }
 
     /// As [`StagedFile::write`], for files outside the home, where another process
