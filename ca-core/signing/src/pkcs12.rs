@@ -5,6 +5,7 @@
 //! localKeyID. RC2 is never written.
 
 mod open;
+mod salt;
 mod seal;
 mod trust;
 

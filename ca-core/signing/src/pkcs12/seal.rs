@@ -14,7 +14,7 @@ use sha2::Sha256;
 use spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
-use super::{Pkcs12Profile, Rounds};
+use super::{Pkcs12Profile, Rounds, salt};
 use crate::{Passphrase, SigningError};
 
 /// Rounds of the modern profile: each try costs an attacker as much as it can
@@ -93,15 +93,20 @@ fn pbe_3des(
     passphrase: &Passphrase,
     rounds: i32,
 ) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), SigningError> {
-    // Some importers take salts of 8 or 20 bytes only.
-    let salt = crate::random::<8>()?;
-    let derive = |kind, length| {
-        derive_key_utf8::<Sha1>(passphrase.expose(), &salt, kind, rounds, length)
+    let derive = |salt: &[u8], kind, length| {
+        derive_key_utf8::<Sha1>(passphrase.expose(), salt, kind, rounds, length)
             .map(Zeroizing::new)
             .map_err(SigningError::der(FAILED))
     };
-    let key = derive(Pkcs12KeyType::EncryptionKey, 24)?;
-    let iv = derive(Pkcs12KeyType::Iv, 8)?;
+    let (salt, key) = loop {
+        // Some importers take salts of 8 or 20 bytes only.
+        let salt = crate::random::<8>()?;
+        let key = derive(&salt, Pkcs12KeyType::EncryptionKey, 24)?;
+        if !salt::misleads_gpgsm(&salt, passphrase.expose(), &key) {
+            break (salt, key);
+        }
+    };
+    let iv = derive(&salt, Pkcs12KeyType::Iv, 8)?;
     let cipher = cbc::Encryptor::<des::TdesEde3>::new_from_slices(&key, &iv)
         .map_err(|_| SigningError::UnsupportedEncryption { what: "Triple DES key".into() })?;
     let encrypted = cipher.encrypt_padded_vec_mut::<Pkcs7>(plain);
