@@ -117,6 +117,11 @@ impl Site {
         eventually("health", || (self.bench.health().0 == 200).then_some(()));
     }
 
+    fn eventually_good(&self) {
+        let answer = || self.ask(CertHash::Sha1, &serial(1));
+        eventually("the answer", || (answer() == Ok(ViewState::Good)).then_some(()));
+    }
+
     /// Puts the clock forward; the ledger stays young.
     fn advance(&mut self, days: u64) {
         self.bench.clock.advance(days * DAY);
@@ -165,10 +170,10 @@ fn never_past_their_end_and_alarmed_about_long_before() {
     site.presign(&site.root, site.bench.now(), 90, &site.good());
     site.bench.start(ENTRY);
     site.advance(59);
-    assert_eq!(site.bench.health().0, 200);
+    site.eventually_well();
     site.advance(2);
     site.eventually_ill("the pre-signed answers expire soon");
-    assert_eq!(site.ask(CertHash::Sha1, &serial(1)), Ok(ViewState::Good));
+    site.eventually_good();
     site.advance(29);
     assert_eq!(site.ask(CertHash::Sha1, &serial(1)), Err(ErrorStatus::TryLater));
     site.eventually_ill("the pre-signed answers have expired");
@@ -180,7 +185,7 @@ fn never_past_their_end_and_alarmed_about_long_before() {
     let (now, signer) = (site.bench.now(), site.bench.signer());
     site.bench.ca.write_delegate(&signer, now, now.saturating_add(90 * DAY));
     site.presign(&site.root, now, 90, &site.good());
-    eventually("the answer", || (site.ask(CertHash::Sha1, &serial(1)) == Ok(ViewState::Good)).then_some(()));
+    site.eventually_good();
     site.eventually_well();
 }
 

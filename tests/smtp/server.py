@@ -35,7 +35,9 @@ class Keeper:
         number = len(list(DIR.glob("*.eml")))
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         text = message.get_body() if not message["content-type"].startswith("multipart/signed") else next(message.iter_parts())
-        (DIR / f"{number}.json").write_text(json.dumps({
+        (DIR / f"{number}.eml").write_bytes(envelope.content)
+        # Whoever waits for the message finds it whole.
+        (DIR / "next").write_text(json.dumps({
             "mailFrom": envelope.mail_from,
             "recipients": envelope.rcpt_tos,
             "from": message["from"],
@@ -47,7 +49,7 @@ class Keeper:
             "tls": session.ssl is not None,
             "user": session.auth_data,
         }))
-        (DIR / f"{number}.eml").write_bytes(envelope.content)
+        (DIR / "next").rename(DIR / f"{number}.json")
         if mode == "vanish":
             server.transport.abort()
         if mode == "hang":
