@@ -1,5 +1,6 @@
 //! `ca publish ldap` against OpenLDAP: what is ours follows the ledger, what is not stays.
 
+use chancery_tests::inject::{self, Fault};
 use chancery_tests::openssl::{self, Key, to_der};
 use chancery_tests::slapd::{SUFFIX, nested, parrot};
 use chancery_tests::{Home, Outcome, Slapd};
@@ -377,6 +378,42 @@ fn signed_objects_change_with_the_certificates() {
     home.ca("person leave --email erin@example.test --encryption keep --yes").ok();
     report(publish(&home, ""));
     assert_eq!((values("erin", CERTIFICATE).len(), values("erin", OBJECT)), (0, vec![other]));
+    assert_eq!(changed(&report(publish(&home, ""))), 0);
+}
+
+/// Killed by the kernel after the commit, before the object has its name: the next run publishes it.
+#[test]
+fn the_object_of_a_killed_command_is_published() {
+    let home = Home::prepared();
+    let slapd = Slapd::start(&home, "");
+    configure(&home, &slapd.config("      "), "    user_smime_certificate: true\n");
+    entry(&slapd, "erin", "mail: erin@example.test\n");
+    let issue = |home: &Home| {
+        home.ca("issue --pair --no-escrow --authority issuing --email erin@example.test --key p256")
+            .words("--p12 erin.p12 --out-encryption erin.crt --p12-password-file p12-password")
+            .words("--passphrase-file passphrase")
+    };
+    // In a copy: which call of its thread gives the object its name.
+    inject::count_calls(issue(&home.copy()), &home.path("trace"));
+    let trace = home.read("trace");
+    let object = trace.lines().position(|line| line.contains("rename(") && line.contains(".p7m\")"));
+    let until: Vec<&str> = trace.lines().take(object.expect("the object's rename") + 1).collect();
+    let thread = until.last().and_then(|line| line.split(' ').next()).expect("a thread");
+    let renames = until.iter().filter(|line| line.starts_with(thread) && line.contains(" rename(")).count();
+    let killed = issue(&home).under(inject::strace("rename", renames, Fault::Kill, "trace")).run();
+    assert_eq!(killed.signal, Some(9), "{}", killed.transcript());
+    let left: Vec<_> = fs::read_dir(home.path("home/smime-objects"))
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a plain name"))
+        .collect();
+    assert!(matches!(left.as_slice(), [one] if one.starts_with('.')), "{left:?}");
+    assert!(home.path("erin.crt").exists() && !home.list("--mailbox erin@example.test").is_empty());
+
+    let outcome = publish(&home, "").ok();
+    assert!(outcome.stderr.contains("killed before the file had its name"), "{}", outcome.transcript());
+    let objects = slapd.values("(cn=erin)", OBJECT);
+    assert_eq!(objects.len(), 1);
+    verify_object(&home, &objects[0], "erin.crt");
     assert_eq!(changed(&report(publish(&home, ""))), 0);
 }
 

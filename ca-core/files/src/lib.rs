@@ -19,7 +19,7 @@ pub mod staged;
 pub use announce::{AnnounceError, AnnouncedFile};
 pub use atomic::{Mode, create_dir_all, replace_tail, sync_dir, write_atomic};
 pub use batch::Batch;
-pub use leftover::{Leftover, leftovers};
+pub use leftover::{Leftover, leftovers, leftovers_in};
 pub use lock::{Holder, WriteLock};
 pub use private::{
     check_private, check_trusted, could_keep_in, create_private_dir, open_private, read_private,

@@ -96,6 +96,7 @@ pub fn publish(
         }
     }
     let _one_run = WriteLock::acquire(&home.root().join("publish.lock"), wait.timeout, wait.purpose)?;
+    Objects::of(home).complete(home, wait)?;
     let chosen = config
         .directories
         .iter()

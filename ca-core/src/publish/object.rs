@@ -9,8 +9,9 @@ mod check;
 
 use std::path::PathBuf;
 
-use ca_domain::Timestamp;
-use ca_files::{Mode, StagedFile, create_private_dir, write_atomic};
+use ca_domain::{SerialNumber, Timestamp};
+use ca_files::{Mode, StagedFile, create_private_dir, leftovers_in};
+use ca_index::Index;
 use ca_signing::{SigningKey, SoftwareKey};
 use const_oid::db::rfc5911::{ID_AA_ENCRYP_KEY_PREF, ID_AES_128_CBC, ID_AES_256_CBC, SMIME_CAPABILITIES};
 use der::asn1::ObjectIdentifier;
@@ -26,6 +27,7 @@ use crate::authority::Authority;
 use crate::cms_signature::{Placement, Signer, attribute, digest_of, issuer_and_serial};
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait};
+use crate::inventory::Inventory;
 use crate::issue::Prepared;
 
 pub(super) use check::signer;
@@ -73,7 +75,43 @@ impl Objects {
 
     fn put(&self, encryption_der: &[u8], object: &[u8]) -> Result<()> {
         create_private_dir(&self.dir)?;
-        Ok(write_atomic(&self.path(encryption_der), object, Mode::Private)?)
+        let mark = format!("given-{}", std::process::id());
+        StagedFile::write_apart(&self.path(encryption_der), object, Mode::Private, &mark)?.publish()?;
+        Ok(())
+    }
+
+    /// Completes what killed commands left: the object of a pair that is in the ledger gets its name, any other
+    /// is removed.
+    pub(super) fn complete(&self, home: &Home, wait: &Wait<'_>) -> Result<()> {
+        if !self.dir.exists() {
+            return Ok(());
+        }
+        // They are found before the ledger is read: their commands have ended, and can commit nothing after that.
+        let left = leftovers_in(&self.dir)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let mut inventory = Inventory::open(home, wait)?;
+        for one in left {
+            let serial = SerialNumber::parse(one.mark()).ok();
+            let issued = match serial {
+                Some(serial) => !inventory.ask(wait, |index| index.by_serial(serial))?.is_empty(),
+                None => false,
+            };
+            // One that has the name was given since.
+            if !issued || one.target().exists() {
+                one.remove()?;
+                continue;
+            }
+            let said = format!(
+                "kept {} of certificate {}, whose command was killed before the file had its name",
+                one.target().display(),
+                one.mark()
+            );
+            one.publish()?;
+            (wait.warn)(&said);
+        }
+        Ok(())
     }
 
     /// Makes the object of a pair whose signing key was made here, on disk under a temporary name.
@@ -112,6 +150,9 @@ pub fn keep_object(
     now: Timestamp,
     wait: &Wait<'_>,
 ) -> Result<String> {
+    let objects = Objects::of(home);
+    // An object that waits for its name is older than this one.
+    objects.complete(home, wait)?;
     let authorities = Authority::all(home)?;
     let mut holders = Holders::gather(home, &[], now, wait)?;
     holders.only(&[mailbox.to_owned()])?;
@@ -132,7 +173,7 @@ pub fn keep_object(
             object.len()
         )));
     }
-    Objects::of(home).put(&encryption.der, &object)?;
+    objects.put(&encryption.der, &object)?;
     Ok(encryption.serial.to_string())
 }
 

@@ -10,5 +10,6 @@ mod issuing;
 mod maintaining;
 mod pairs;
 mod presigning;
+mod publishing;
 mod renewals;
 mod revoking;

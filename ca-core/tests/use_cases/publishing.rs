@@ -1,0 +1,107 @@
+//! Signed objects for directories, whose command was killed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use ca_core::domain::KeyAlgorithm;
+use ca_core::files::fault::{self, Failure};
+use ca_core::issue::SubjectKey;
+use ca_core::ldap::entries_of_ldif;
+use ca_core::pair::{Escrow, PairFiles, PairRequest, issue_pair};
+use ca_core::publish::config::PublishConfig;
+use ca_core::publish::ldap::{PublishRequest, publish};
+use ca_core::signing::Passphrase;
+use ca_core::signing::pkcs12::Pkcs12Profile;
+use ca_core::{AuthorityKey, Result, templates};
+
+use crate::common::{Fixture, now, person, wait};
+
+const CONFIG: &str = "\
+version: 1
+directories:
+  - name: staff
+    server: {url: 'ldap://127.0.0.1:9', plain: true, bind_dn: cn=ca, password_file: pw}
+    base: dc=example,dc=test
+    user_smime_certificate: true
+";
+
+fn pair(fixture: &Fixture, issuer: &AuthorityKey, file: &str) -> Result<()> {
+    let files = PairFiles {
+        both: Some(fixture.path(file)),
+        signing: None,
+        encryption: None,
+        signing_certificate: None,
+        encryption_certificate: None,
+        profile: Pkcs12Profile::Modern,
+        password: Some(Passphrase::from_string("pw for tests".into())),
+        friendly_name: "Alice".into(),
+        replace: false,
+    };
+    let request = PairRequest {
+        issuer,
+        signing: &templates::load(&fixture.home, "smime-signing")?,
+        encryption: &templates::load(&fixture.home, "smime-encryption")?,
+        subject: &person("alice@example.test"),
+        signing_key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
+        encryption_key: Some(KeyAlgorithm::P256),
+        days: None,
+        escrow: Escrow::None,
+        files: &files,
+        actor: "tester",
+    };
+    issue_pair(&fixture.home, &request, now(), &wait()).map(drop)
+}
+
+/// What a run would publish for alice; how many of these values are signed objects.
+fn run(fixture: &Fixture) -> Result<usize> {
+    let config = PublishConfig::load(&fixture.home)?;
+    let alice = entries_of_ldif(b"dn: cn=alice,dc=example,dc=test\nmail: alice@example.test\n")?;
+    let request = PublishRequest { entries: Some(alice), ..PublishRequest::default() };
+    let reports = publish(&fixture.home, &config, &request, now(), &wait())?;
+    let lines = reports.iter().flat_map(|report| &report.changed).flat_map(|entry| &entry.lines);
+    Ok(lines.filter(|line| line.attribute == "userSMIMECertificate").count())
+}
+
+/// Objects with their names, and temporary files.
+fn objects(fixture: &Fixture) -> (usize, usize) {
+    let Ok(found) = fs::read_dir(fixture.home.root().join("smime-objects")) else { return (0, 0) };
+    let names = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let (temporary, named): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with('.'));
+    (named.len(), temporary.len())
+}
+
+/// An issuance is killed at each of its steps, and so is the first run after it: every certificate in
+/// the ledger has its object then, and no other object is there.
+#[test]
+fn an_object_is_kept_if_and_only_if_its_certificate_was_issued() {
+    let fixture = Fixture::with_authorities();
+    let config = fixture.home.root().join("publish.yaml");
+    fs::write(&config, CONFIG).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let issuer = fixture.unlock("issuing");
+    let (mut pairs, mut completed, mut removed) = (0, 0, 0);
+    for step in 0..200 {
+        let before = fixture.size();
+        fault::arm(step, Failure::Crash);
+        let result = pair(&fixture, &issuer, &format!("alice-{step}.p12"));
+        fault::disarm();
+        let committed = fixture.size() > before;
+        pairs += usize::from(committed);
+        let (named, temporary) = objects(&fixture);
+        if result.is_ok() {
+            assert_eq!((named, temporary), (pairs, 0));
+            break;
+        }
+        completed += usize::from(committed && named < pairs);
+        removed += usize::from(!committed && temporary > 0);
+        for step_of_run in 0..3 {
+            fault::arm(step_of_run, Failure::Crash);
+            // It ends as it may: the next one counts.
+            let _ = run(&fixture);
+            fault::disarm();
+        }
+        assert_eq!(run(&fixture).unwrap(), usize::from(pairs > 0), "step {step}: {committed}");
+        assert_eq!(objects(&fixture), (pairs, 0), "step {step}");
+    }
+    assert!(completed > 0 && removed > 0, "{completed} were completed, {removed} removed");
+}
