@@ -1,7 +1,7 @@
 //! Signed answers kept in memory.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Parts with a lock of their own.
@@ -21,15 +21,48 @@ pub struct Cache<K, V> {
 
 #[derive(Debug)]
 struct Generations<K, V> {
-    young: HashMap<K, Arc<V>>,
-    old: HashMap<K, Arc<V>>,
+    young: Values<K, V>,
+    old: Values<K, V>,
 }
 
-impl<K: Eq + Hash, V> Cache<K, V> {
+type Values<K, V> = HashMap<Hashed<K>, Arc<V>, BuildHasherDefault<Known>>;
+
+/// A key with its hash, which the part and the place in it come from: it is made once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Hashed<K> {
+    hash: u64,
+    key: K,
+}
+
+impl<K> Hash for Hashed<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Gives the hash that it is told.
+#[derive(Debug, Default)]
+struct Known(u64);
+
+impl Hasher for Known {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> Cache<K, V> {
     /// A cache of about `capacity` values; none are kept with zero.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let part = || Mutex::new(Generations { young: HashMap::new(), old: HashMap::new() });
+        let part = || Mutex::new(Generations { young: HashMap::default(), old: HashMap::default() });
         Self {
             parts: (0..PARTS).map(|_| part()).collect(),
             hasher: RandomState::new(),
@@ -45,29 +78,32 @@ impl<K: Eq + Hash, V> Cache<K, V> {
 
     /// The value of `key`.
     pub fn find(&self, key: &K) -> Option<Arc<V>> {
-        let mut part = self.part(key)?;
-        if let Some(value) = part.young.get(key) {
+        let key = self.hashed(*key);
+        let mut part = self.part(key.hash)?;
+        if let Some(value) = part.young.get(&key) {
             return Some(value.clone());
         }
-        let (key, value) = part.old.remove_entry(key)?;
+        let value = part.old.remove(&key)?;
         self.put(&mut part, key, value.clone());
         Some(value)
     }
 
     /// Whether it has a value of `key`; does not count as use.
     pub fn holds(&self, key: &K) -> bool {
-        self.part(key).is_some_and(|part| part.young.contains_key(key) || part.old.contains_key(key))
+        let key = self.hashed(*key);
+        self.part(key.hash).is_some_and(|part| part.young.contains_key(&key) || part.old.contains_key(&key))
     }
 
     /// Keeps `value` under `key`, in place of what was there.
     pub fn insert(&self, key: K, value: Arc<V>) {
-        if let Some(mut part) = self.part(&key) {
+        let key = self.hashed(key);
+        if let Some(mut part) = self.part(key.hash) {
             part.old.remove(&key);
             self.put(&mut part, key, value);
         }
     }
 
-    fn put(&self, part: &mut Generations<K, V>, key: K, value: Arc<V>) {
+    fn put(&self, part: &mut Generations<K, V>, key: Hashed<K>, value: Arc<V>) {
         if self.limit == 0 {
             return;
         }
@@ -77,9 +113,13 @@ impl<K: Eq + Hash, V> Cache<K, V> {
         part.young.insert(key, value);
     }
 
-    fn part(&self, key: &K) -> Option<MutexGuard<'_, Generations<K, V>>> {
-        let hash = usize::try_from(self.hasher.hash_one(key) >> 48).unwrap_or_default();
-        let part = self.parts.get(hash % PARTS)?;
+    fn hashed(&self, key: K) -> Hashed<K> {
+        Hashed { hash: self.hasher.hash_one(key), key }
+    }
+
+    /// The part that a hash belongs to, by bits that do not tell the place in it.
+    fn part(&self, hash: u64) -> Option<MutexGuard<'_, Generations<K, V>>> {
+        let part = self.parts.get(usize::try_from(hash >> 40).unwrap_or_default() % PARTS)?;
         Some(part.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -98,17 +138,15 @@ impl<K: Eq + Hash, V> Cache<K, V> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
 
-impl<K: Copy + Eq + Hash, V> Cache<K, V> {
     /// The keys in one of the [`PARTS`] whose value is `wanted`, which is also
     /// told a hash of the key; and how many there are in this part.
     pub fn keys(&self, part: usize, wanted: impl Fn(&K, &V, u64) -> bool) -> (Vec<K>, usize) {
         let Some(part) = self.parts.get(part) else { return (Vec::new(), 0) };
         let part = part.lock().unwrap_or_else(PoisonError::into_inner);
         let all = part.young.iter().chain(&part.old);
-        let wanted = all.filter(|(key, value)| wanted(key, value, self.hasher.hash_one(key)));
-        (wanted.map(|(key, _)| *key).collect(), part.young.len() + part.old.len())
+        let wanted = all.filter(|(hashed, value)| wanted(&hashed.key, value, hashed.hash));
+        (wanted.map(|(hashed, _)| hashed.key).collect(), part.young.len() + part.old.len())
     }
 }
 

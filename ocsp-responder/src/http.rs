@@ -4,7 +4,8 @@
 //! router and its boxed bodies cost more than the answer. What is no OCSP goes to
 //! the router.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -61,17 +62,29 @@ impl HttpAge {
     /// At most so many seconds.
     #[must_use]
     pub fn new(seconds: u64) -> Self {
-        Self { seconds, control: Self::header(seconds) }
+        Self { seconds, control: lasting(seconds) }
     }
 
     fn control(&self, seconds: u64) -> HeaderValue {
-        if seconds == self.seconds { self.control.clone() } else { Self::header(seconds) }
+        if seconds == self.seconds {
+            self.control.clone()
+        } else {
+            HeaderValue::try_from(control(seconds)).unwrap_or(NO_CACHE)
+        }
     }
+}
 
-    fn header(seconds: u64) -> HeaderValue {
-        let control = format!("max-age={seconds}, public, no-transform, must-revalidate");
-        HeaderValue::try_from(control).unwrap_or(NO_CACHE)
-    }
+fn control(seconds: u64) -> String {
+    format!("max-age={seconds}, public, no-transform, must-revalidate")
+}
+
+/// A value whose clones nobody counts: processors would take turns at one count. Each
+/// is made once, and there is one for a configuration.
+fn lasting(seconds: u64) -> HeaderValue {
+    static MADE: Mutex<BTreeMap<u64, &str>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = made.entry(seconds).or_insert_with(|| control(seconds).leak());
+    HeaderValue::from_static(text)
 }
 
 /// The paths that are no requests. The base64 of a request begins with M.
@@ -123,7 +136,9 @@ impl Handler for Front {
             Ok(der) => {
                 let asker = Asker { address: peer.address().ip(), now: shell.clock.now(), instant: begun };
                 let reply = shell.desk.answer(der, asker).await;
-                (reply.outcome(), respond(&reply, &head.headers, asker.now, &shell.max_http_age))
+                // Validators of a client are for what it fetches (RFC 9110, section 13.1.2).
+                let validators = (form == metrics::Method::Get).then_some(&head.headers);
+                (reply.outcome(), respond(&reply, validators, asker.now, &shell.max_http_age))
             }
             Err(refusal) => (refusal.outcome(), refusal.response()),
         };
@@ -153,7 +168,7 @@ impl Shell {
         body: Incoming,
         peer: &Peer,
     ) -> Result<Bytes, Refusal> {
-        self.check_post(head)?;
+        self.check_post(head, &body)?;
         match peer.within(BODY_TIME, read_whole(body, self.max_request_bytes)).await {
             Some(Ok(body)) if body.is_empty() => Err(Refusal::Malformed),
             Some(read) => read,
@@ -162,7 +177,7 @@ impl Shell {
     }
 
     /// Refuses what need not be read.
-    fn check_post(&self, head: &axum::http::request::Parts) -> Result<(), Refusal> {
+    fn check_post(&self, head: &axum::http::request::Parts, body: &Incoming) -> Result<(), Refusal> {
         if !head.uri.path().starts_with(&*self.path) {
             return Err(Refusal::Status(StatusCode::NOT_FOUND));
         }
@@ -170,8 +185,8 @@ impl Shell {
         if !intake::is_request_type(text(header::CONTENT_TYPE)) {
             return Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        let length = text(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
-        if length.is_some_and(|length| length > self.max_request_bytes as u64) {
+        // The length as stated, if it is.
+        if body.size_hint().lower() > self.max_request_bytes as u64 {
             return Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE));
         }
         Ok(())
@@ -247,7 +262,12 @@ impl From<Unusable> for Refusal {
 }
 
 /// The HTTP form of a reply (RFC 5019, section 6.2).
-fn respond(reply: &Reply, request: &HeaderMap, now: Timestamp, limit: &HttpAge) -> Response<Full<Bytes>> {
+fn respond(
+    reply: &Reply,
+    request: Option<&HeaderMap>,
+    now: Timestamp,
+    limit: &HttpAge,
+) -> Response<Full<Bytes>> {
     match reply {
         Reply::Shared { signed, .. } => shared(signed, request, now, limit),
         Reply::Own { body, .. } => message(body.clone(), NO_STORE),
@@ -274,7 +294,12 @@ fn message(body: Bytes, cache_control: HeaderValue) -> Response<Full<Bytes>> {
     response
 }
 
-fn shared(signed: &Signed, request: &HeaderMap, now: Timestamp, limit: &HttpAge) -> Response<Full<Bytes>> {
+fn shared(
+    signed: &Signed,
+    request: Option<&HeaderMap>,
+    now: Timestamp,
+    limit: &HttpAge,
+) -> Response<Full<Bytes>> {
     let info = &signed.info;
     let age = limit.seconds.min(info.max_age).min(info.next_update.seconds_since(now));
     let mut response = message(signed.body.clone(), limit.control(age));
@@ -292,7 +317,8 @@ fn shared(signed: &Signed, request: &HeaderMap, now: Timestamp, limit: &HttpAge)
     // Two answers may be of one second, so that their dates are the same (RFC 9110, section
     // 8.8.2.2): by date alone, only what is older than the client's counts as unchanged.
     let modified = info.this_update.saturating_add(1);
-    if is_unchanged(request, signed.tag.to_str().unwrap_or_default(), modified) {
+    let tag = || signed.tag.to_str().unwrap_or_default();
+    if request.is_some_and(|request| is_unchanged(request, tag(), modified)) {
         headers.remove(header::CONTENT_TYPE);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Full::default();
