@@ -117,12 +117,15 @@ fn many_pages_and_values_that_look_like_filters() {
         count += 1;
         Ok(())
     };
-    directory.search(SUFFIX, Scope::Subtree, &Filter::present("mail"), &["mail"], seen).expect("three pages");
+    directory
+        .search(SUFFIX, Scope::Subtree, &Filter::present("mail"), &["mail"], 1201, seen)
+        .expect("three pages");
     assert_eq!(count, 1201);
     let hostile = Filter::equals("mail", "*)(objectClass=*");
     assert!(directory.find(SUFFIX, Scope::Subtree, &hostile, &["cn"], 9).expect("an answer").is_empty());
     let error = directory.find(SUFFIX, Scope::Subtree, &Filter::present("mail"), &["cn"], 2);
-    assert_eq!(error.expect_err("too many").code(), Some(4));
+    let error = error.expect_err("too many").to_string();
+    assert!(error.contains("more than 2 entries") && error.contains(SUFFIX), "{error}");
     // The same connection still works, and one that ended says so.
     assert_eq!(
         directory
@@ -136,6 +139,62 @@ fn many_pages_and_values_that_look_like_filters() {
     let error = directory.read(SUFFIX, &["o"]).expect_err("it is gone");
     assert!(matches!(error, LdapError::Connection { .. }), "{error}");
     assert!(!error.is_refusal());
+}
+
+/// Changes that are on the way at once: each answer belongs to its entry, and a refusal hinders no other.
+#[test]
+fn many_changes_at_once() {
+    const COUNT: usize = 300;
+    let home = Home::prepared();
+    let mut slapd = Slapd::start(&home, "");
+    slapd.add(&(0..COUNT).map(|number| person(&format!("p{number}"))).collect::<String>());
+    let mut directory = Connection::open(&config(&slapd.config(""))).expect("a connection");
+    let text = |number: usize| format!("number {number}").into_bytes();
+    let entries: Vec<(String, Vec<Change>)> = (0..COUNT)
+        .map(|number| {
+            let add = |name: &str| Change::Add(name.to_owned(), vec![text(number)]);
+            match number {
+                7 => (format!("cn=nobody,{SUFFIX}"), vec![add("title")]),
+                8 => (format!("cn=p8,{SUFFIX}"), vec![add("title"), add("nonsense")]),
+                9 => (format!("cn=p9,{SUFFIX}"), Vec::new()),
+                // The later change of an entry needs the earlier one.
+                _ => (
+                    format!("cn=p{number},{SUFFIX}"),
+                    vec![add("title"), Change::Delete("title".to_owned(), vec![text(number)]), add("title")],
+                ),
+            }
+        })
+        .collect();
+    let requests = || entries.iter().map(|(dn, changes)| (dn.as_str(), changes.as_slice()));
+    let mut told = vec![None; COUNT];
+    let answer = |number: usize, outcome: Result<(), LdapError>| {
+        let outcome = outcome.err().map(|error| (error.code(), error.to_string()));
+        assert!(told[number].replace(outcome).is_none(), "{number} is told twice");
+    };
+    directory.modify_all(requests(), answer).expect("a connection to the end");
+    for (number, outcome) in told.iter().enumerate() {
+        let outcome = outcome.as_ref().unwrap_or_else(|| panic!("nothing is told of {number}"));
+        let refused = match number {
+            7 => Some((32, "cn=nobody")),
+            8 => Some((17, "cn=p8")),
+            _ => None,
+        };
+        let (code, dn) = refused.unzip();
+        assert_eq!(outcome.as_ref().and_then(|(code, _)| *code), code, "{number}");
+        assert!(
+            outcome.as_ref().is_none_or(|(_, said)| said.contains(dn.unwrap_or_default())),
+            "{outcome:?}"
+        );
+        let expected = if matches!(number, 7..=9) { Vec::new() } else { vec![text(number)] };
+        let entry = directory.read(&format!("cn=p{number},{SUFFIX}"), &["title"]).expect("an answer");
+        assert_eq!(entry.expect("an entry").values("title"), expected, "{number}");
+    }
+    slapd.end();
+    let error = directory.modify_all(requests(), |number, outcome| {
+        assert!((number, outcome.is_ok()) == (9, true), "nobody answers");
+    });
+    let error = error.expect_err("it is gone");
+    assert!(matches!(error, LdapError::Connection { .. }), "{error}");
 }
 
 #[test]

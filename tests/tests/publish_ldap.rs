@@ -167,6 +167,12 @@ fn fifteen_values_failing_entries_and_ldif() {
     }
     let carol = encryption(&home, "carol", "carol-1", Key::P256);
 
+    // A base below which there is more than anybody expects.
+    configure(&home, &slapd.config("      "), "    max_entries: 3\n");
+    publish(&home, "").fails(1, &["more than 3 entries", SUFFIX, "max_entries", "what was done stays done"]);
+    assert!(values("carol").is_empty());
+    configure(&home, &slapd.config("      "), "    max_entries: 4\n");
+
     // By LDIF: what ldapmodify makes of it leaves nothing to do for carol and alice.
     slapd.client("ldapsearch").args(["-LLL", "-b", SUFFIX]).ok();
     let export = slapd.client("ldapsearch").args(["-LLL", "-b", SUFFIX]).ok();

@@ -1,5 +1,7 @@
 //! A connection to a directory, logged in.
 
+mod several;
+
 use std::collections::HashSet;
 use std::future::Future;
 
@@ -15,6 +17,8 @@ use crate::{Dialect, DirectoryConfig, Entry, Filter, LdapError, tls};
 
 /// Entries a page; Active Directory gives at most 1,000.
 const PAGE: i32 = 500;
+/// What changing an entry is called in errors.
+const CHANGE: &str = "change an entry";
 /// The longest password.
 const MAX_PASSWORD: usize = 1024;
 
@@ -122,13 +126,15 @@ impl Connection {
     /// attributes named. Each page may take as long as the configured time.
     ///
     /// # Errors
-    /// The base does not exist, the server refuses or answers nonsense, or `each` failed.
+    /// The base does not exist, the server refuses or answers nonsense, there are more than `limit` entries
+    /// (`each` has got so many then), or `each` failed.
     pub fn search<E: From<LdapError>>(
         &mut self,
         base: &str,
         scope: Scope,
         filter: &Filter,
         attributes: &[&str],
+        limit: usize,
         mut each: impl FnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
         let scope = match scope {
@@ -143,6 +149,7 @@ impl Connection {
                 vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
             ldap.streaming_search_with(adapters, &at, scope, &filter, names).await
         })?;
+        let mut left = limit;
         loop {
             let found;
             (stream, found) = self.run("search", async move {
@@ -159,6 +166,11 @@ impl Connection {
             let (page, last) = found;
             for entry in page {
                 let entry = Entry::read(entry.0).ok_or_else(|| self.nonsense("an unreadable entry"))?;
+                left = left.checked_sub(1).ok_or_else(|| LdapError::TooMany {
+                    server: self.config.url.clone(),
+                    dn: base.to_owned(),
+                    limit,
+                })?;
                 each(entry)?;
             }
             if last {
@@ -182,20 +194,9 @@ impl Connection {
         limit: usize,
     ) -> Result<Vec<Entry>, LdapError> {
         let mut found = Vec::new();
-        let (server, dn) = (self.config.url.clone(), base.to_owned());
-        self.search(base, scope, filter, attributes, |entry| {
-            if found.len() == limit {
-                let text = format!("more than {limit} entries meet {filter}");
-                return Err(LdapError::Refused {
-                    server: server.clone(),
-                    action: "search",
-                    dn: dn.clone(),
-                    code: 4,
-                    text,
-                });
-            }
+        self.search(base, scope, filter, attributes, limit, |entry| {
             found.push(entry);
-            Ok(())
+            Ok::<_, LdapError>(())
         })?;
         Ok(found)
     }
@@ -223,8 +224,8 @@ impl Connection {
         }
         let mods = changes.iter().flat_map(mods).collect();
         let (mut ldap, name) = (self.ldap.clone(), dn.to_owned());
-        let result = self.run("change an entry", async move { ldap.modify(&name, mods).await })?;
-        self.accepted("change an entry", dn, result)
+        let result = self.run(CHANGE, async move { ldap.modify(&name, mods).await })?;
+        self.accepted(CHANGE, dn, result)
     }
 
     /// Adds an entry.
@@ -313,12 +314,24 @@ where
     });
     match outcome {
         Ok(Ok(Ok(value))) => Ok(value),
-        Ok(Ok(Err(error))) => Err(match fault.get() {
-            Some(&what) => LdapError::Protocol { server, what: what.to_owned() },
-            None => LdapError::Connection { server, action, why: why(&error) },
-        }),
-        Ok(Err(_)) => Err(LdapError::Protocol { server, what: "what cannot be decoded".to_owned() }),
+        Ok(Ok(Err(error))) => Err(lost(config, fault, action, Some(&error))),
+        Ok(Err(_)) => Err(lost(config, fault, action, None)),
         Err(_) => Err(LdapError::Timeout { server, action, after }),
+    }
+}
+
+/// What ended a request: the library's error; none if the library could not take the answer.
+fn lost(
+    config: &DirectoryConfig,
+    fault: &Fault,
+    action: &'static str,
+    error: Option<&ldap3::LdapError>,
+) -> LdapError {
+    let server = config.url.clone();
+    match (error, fault.get()) {
+        (None, _) => LdapError::Protocol { server, what: "what cannot be decoded".to_owned() },
+        (_, Some(&what)) => LdapError::Protocol { server, what: what.to_owned() },
+        (Some(error), None) => LdapError::Connection { server, action, why: why(error) },
     }
 }
 

@@ -76,6 +76,16 @@ pub enum LdapError {
         /// How long we waited.
         after: Duration,
     },
+    /// A search gives more entries than anybody expects.
+    #[error("{server} has more than {limit} entries for a search below {dn}; is the base right?")]
+    TooMany {
+        /// The server's URL.
+        server: String,
+        /// Where the search began.
+        dn: String,
+        /// How many were expected at most.
+        limit: usize,
+    },
 }
 
 impl LdapError {

@@ -35,6 +35,9 @@ pub struct DirectoryTarget {
     /// Whether to publish userSMIMECertificate as well, where there is a signed object for it.
     #[serde(default)]
     pub user_smime_certificate: bool,
+    /// Entries that a search may give; a directory with more ends the run.
+    #[serde(default = "default_max_entries")]
+    pub max_entries: usize,
     /// The authorities whose certificates are published; empty for all of the home.
     #[serde(default)]
     pub authorities: Vec<String>,
@@ -68,6 +71,10 @@ impl FindBy {
 
 fn default_find_by() -> Vec<FindBy> {
     vec![FindBy::Mail]
+}
+
+const fn default_max_entries() -> usize {
+    1_000_000
 }
 
 impl PublishConfig {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use ca_domain::Timestamp;
 use ca_index::lookup_key;
 use ca_ldap::{Attribute, Change, Entry, Filter, LdapError};
+use sha2::{Digest, Sha256};
 
 use super::session::Session;
 use super::{EntryReport, PublishReport, PublishRequest};
@@ -18,6 +19,21 @@ use crate::publish::reconcile::{Difference, Wanted, reconcile};
 /// People asked for at once.
 const BATCH: usize = 100;
 
+/// An entry that differs.
+struct Planned {
+    report: EntryReport,
+    /// The people whose addresses it has.
+    matched: Vec<usize>,
+}
+
+impl Planned {
+    /// For the report, without the changes that were made.
+    fn made(mut self) -> EntryReport {
+        self.report.changes = Vec::new();
+        self.report
+    }
+}
+
 pub(super) struct Run<'a> {
     target: &'a DirectoryTarget,
     holders: &'a Holders,
@@ -27,8 +43,8 @@ pub(super) struct Run<'a> {
     now: Timestamp,
     by_address: HashMap<&'a str, Vec<usize>>,
     attributes: Vec<&'static str>,
-    /// Names of entries that were looked at, in lower case.
-    seen: HashSet<String>,
+    /// Hashes of the names, in lower case, of entries that were looked at.
+    seen: HashSet<[u8; 32]>,
     found: HashSet<usize>,
     report: PublishReport,
 }
@@ -68,7 +84,10 @@ impl<'a> Run<'a> {
             }
             None => self.online(wait),
         };
-        self.report.stopped = done.err().map(|error| error.to_string());
+        self.report.stopped = done.err().map(|error| match error {
+            LdapError::TooMany { .. } => format!("{error} Else raise max_entries in publish.yaml"),
+            error => error.to_string(),
+        });
         if self.report.stopped.is_none() {
             let missing = self.holders.list.iter().enumerate().filter(|(number, holder)| {
                 !self.found.contains(number) && holder.encryption().next().is_some()
@@ -93,9 +112,7 @@ impl<'a> Run<'a> {
         let mut done = 0_u64;
         for batch in self.holders.list.chunks(BATCH) {
             let filter = self.filter(batch);
-            for entry in session.search(&self.target.base, &filter, &self.attributes)? {
-                self.entry(&mut session, entry)?;
-            }
+            self.entries(&mut session, &filter)?;
             done += batch.len() as u64;
             (wait.progress)(done, total);
         }
@@ -103,11 +120,23 @@ impl<'a> Run<'a> {
             // What nobody's address leads to any more: renamed, or emptied when somebody left.
             let held = self.attributes[self.target.find_by.len()..].iter();
             let filter = Filter::any(held.map(|name| Filter::present(name)));
-            for entry in session.search(&self.target.base, &filter, &self.attributes)? {
-                self.entry(&mut session, entry)?;
-            }
+            self.entries(&mut session, &filter)?;
         }
         Ok(())
+    }
+
+    /// Compares the entries that meet a filter, and changes those that differ.
+    fn entries(&mut self, session: &mut Session<'_>, filter: &Filter) -> Result<(), LdapError> {
+        let (target, attributes) = (self.target, self.attributes.clone());
+        let mut planned = Vec::new();
+        session.search(&target.base, filter, &attributes, target.max_entries, |entry| {
+            planned.extend(self.entry(&entry));
+        })?;
+        if self.request.dry_run {
+            self.report.changed.extend(planned.into_iter().map(|one| one.report));
+            return Ok(());
+        }
+        self.apply(session, planned)
     }
 
     fn filter(&self, batch: &[Holder]) -> Filter {
@@ -123,36 +152,66 @@ impl<'a> Run<'a> {
         Filter::any(parts)
     }
 
-    /// Compares an entry, and changes it. Only the loss of the directory ends the run.
-    fn entry(&mut self, session: &mut Session<'_>, entry: Entry) -> Result<(), LdapError> {
-        if !self.seen.insert(entry.dn().to_lowercase()) {
-            return Ok(());
+    /// Compares an entry; none if all is as it should be, or it was looked at before.
+    fn entry(&mut self, entry: &Entry) -> Option<Planned> {
+        if !self.seen.insert(Sha256::digest(entry.dn().to_lowercase()).into()) {
+            return None;
         }
         self.report.entries += 1;
-        let matched = self.matched(&entry);
-        let Some(mut planned) = self.plan(&entry, &matched) else { return Ok(()) };
-        if self.request.dry_run || planned.changes.is_empty() {
-            self.report.changed.push(planned);
-            return Ok(());
-        }
-        match session.modify(entry.dn(), &planned.changes) {
-            Ok(()) => {}
-            Err(error) if error.is_refusal() => planned.failed = Some(error.to_string()),
-            Err(lost) => {
+        let matched = self.matched(entry);
+        self.plan(entry, &matched).map(|report| Planned { report, matched })
+    }
+
+    /// Makes changes. What the server refuses is reported; only the loss of the directory ends the run.
+    fn apply(&mut self, session: &mut Session<'_>, mut planned: Vec<Planned>) -> Result<(), LdapError> {
+        let (mut in_vain, mut again) = (0, false);
+        while !planned.is_empty() {
+            let mut answers: Vec<Option<Result<(), LdapError>>> = planned.iter().map(|_| None).collect();
+            let requests = planned.iter().map(|one| (one.report.dn.as_str(), one.report.changes.as_slice()));
+            let outcome = session.modify_all(requests, |number, answer| {
+                if let Some(place) = answers.get_mut(number) {
+                    *place = Some(answer);
+                }
+            });
+            in_vain = if answers.iter().any(Option::is_some) { 0 } else { in_vain + 1 };
+            let mut in_doubt = Vec::new();
+            for (mut one, answer) in planned.into_iter().zip(answers) {
+                match answer {
+                    None => in_doubt.push(one),
+                    // What was on the way when the connection was lost may have come first.
+                    Some(Err(_)) if again && self.is_done(session, &one) => {
+                        self.report.changed.push(one.made())
+                    }
+                    Some(answer) => {
+                        one.report.failed = answer.err().map(|error| error.to_string()).or(one.report.failed);
+                        self.report.changed.push(one.made());
+                    }
+                }
+            }
+            let Err(lost) = outcome else { return Ok(()) };
+            if in_vain == 2 {
+                return Err(lost);
+            }
+            (planned, again) = (Vec::new(), true);
+            for mut one in in_doubt {
                 // Once more, from what is there now.
-                let again = session.read(entry.dn(), &self.attributes).map_err(|_| lost)?;
-                match again.as_ref().and_then(|again| self.plan(again, &matched)) {
-                    None => {}
-                    Some(again) => match session.modify(entry.dn(), &again.changes) {
-                        Ok(()) => {}
-                        Err(error) if error.is_refusal() => planned.failed = Some(error.to_string()),
-                        Err(error) => return Err(error),
-                    },
+                let Ok(entry) = session.read(&one.report.dn, &self.attributes) else { return Err(lost) };
+                match entry.and_then(|entry| self.plan(&entry, &one.matched)) {
+                    Some(rest) => {
+                        one.report.changes = rest.changes;
+                        planned.push(one);
+                    }
+                    None => self.report.changed.push(one.made()),
                 }
             }
         }
-        self.report.changed.push(planned);
         Ok(())
+    }
+
+    /// Whether an entry is as it should be by now.
+    fn is_done(&self, session: &mut Session<'_>, planned: &Planned) -> bool {
+        let entry = session.read(&planned.report.dn, &self.attributes).ok().flatten();
+        entry.is_some_and(|entry| self.plan(&entry, &planned.matched).is_none())
     }
 
     /// The people whose addresses an entry has.

@@ -36,21 +36,33 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Gives each entry that meets the filter to `each`; some twice, if the connection is lost in between.
     pub(super) fn search(
         &mut self,
         base: &str,
         filter: &Filter,
         attributes: &[&str],
-    ) -> Result<Vec<Entry>, LdapError> {
-        self.twice(|connection| connection.find(base, Scope::Subtree, filter, attributes, usize::MAX))
+        limit: usize,
+        mut each: impl FnMut(Entry),
+    ) -> Result<(), LdapError> {
+        self.twice(|connection| {
+            connection.search(base, Scope::Subtree, filter, attributes, limit, |entry| {
+                each(entry);
+                Ok(())
+            })
+        })
     }
 
-    /// Changes an entry; if the connection was lost, nobody knows whether it was, and the caller reads it again.
-    pub(super) fn modify(&mut self, dn: &str, changes: &[Change]) -> Result<(), LdapError> {
-        self.with(|connection| connection.modify(dn, changes))
+    /// Changes entries; if the connection is lost, nobody knows of those that `told` did not get.
+    pub(super) fn modify_all<'e>(
+        &mut self,
+        entries: impl Iterator<Item = (&'e str, &'e [Change])>,
+        told: impl FnMut(usize, Result<(), LdapError>),
+    ) -> Result<(), LdapError> {
+        self.with(|connection| connection.modify_all(entries, told))
     }
 
     pub(super) fn read(&mut self, dn: &str, attributes: &[&str]) -> Result<Option<Entry>, LdapError> {
-        self.with(|connection| connection.read(dn, attributes))
+        self.twice(|connection| connection.read(dn, attributes))
     }
 }
