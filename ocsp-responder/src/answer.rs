@@ -15,7 +15,7 @@ use ca_status::ocsp::{
 use tokio::sync::Semaphore;
 
 use crate::cache::Cache;
-use crate::kept::{Parts, Signed};
+use crate::kept::{Given, Parts, Signed};
 use crate::metrics::{Meters, Outcome, Recorder, Source};
 use crate::presigned::{PresignedSet, Shelved};
 use crate::rate::RateLimit;
@@ -30,7 +30,7 @@ pub enum Reply {
     /// Signed, and anybody's who asks the same.
     Shared {
         /// The answer.
-        signed: Arc<Signed>,
+        given: Given,
         /// Whether it was in memory.
         source: Source,
     },
@@ -208,7 +208,7 @@ impl Desk {
         };
         // Where nothing is kept, each answer is signed for its request alone.
         if let Some((key, state)) = keep.as_ref().filter(|_| self.cache.keeps()) {
-            if let Some(reply) = self.find(key, *state, &signer, asker.now) {
+            if let Some(reply) = self.find((key, *state), &signer, asker.now, None) {
                 return reply;
             }
         } else if self.own_answers.as_ref().is_some_and(|rate| !rate.allows(asker.address, asker.instant)) {
@@ -224,7 +224,7 @@ impl Desk {
             Some(self.view.read().table().status(authority, serial)?.state)
         };
         Some(match self.presigned.find(cert_ids, state, now)? {
-            Shelved::Answer(signed) => Reply::Shared { signed, source: Source::Cache },
+            Shelved::Answer(given) => Reply::Shared { given, source: Source::Cache },
             Shelved::TryLater => Reply::Error(ErrorStatus::TryLater),
             Shelved::Unauthorized => Reply::Error(ErrorStatus::Unauthorized),
         })
@@ -241,20 +241,17 @@ impl Desk {
         if !kept || self.view.trust(now) != Trust::Current {
             return None;
         }
-        let key = simple.key;
-        let signed = self.cache.find(&key)?;
-        if !signed.serves_at(self.moment(), now) {
-            // Something has changed since this answer was last given; its own status?
-            let (moment, state) = {
-                let responder = self.view.read();
-                (self.moment(), responder.table().status(&key.authority, &key.serial)?.state)
-            };
-            if !signed.serves(state, &self.signers.find(&key.authority)?, now) {
-                return None;
-            }
-            signed.is_right_at(moment);
+        let (key, moment) = (simple.key, self.moment());
+        let found = self.cache.find(&key, |signed| signed.serves_at(moment, now).then(|| signed.give()))?;
+        if let Some(given) = found {
+            return Some(Reply::Shared { given, source: Source::Cache });
         }
-        Some(Reply::Shared { signed, source: Source::Cache })
+        // Something has changed since this answer was last given; its own status?
+        let (moment, state) = {
+            let responder = self.view.read();
+            (self.moment(), responder.table().status(&key.authority, &key.serial)?.state)
+        };
+        self.find((&key, state), &self.signers.find(&key.authority)?, now, Some(moment))
     }
 
     /// A number that grows with every change of the ledger's view or of the signers:
@@ -263,15 +260,23 @@ impl Desk {
         self.view.version().wrapping_add(self.signers.generation())
     }
 
+    /// The kept answer, if it is right; noted as right at `moment`.
     fn find(
         &self,
-        key: &CacheKey,
-        state: RevocationState,
+        (key, state): (&CacheKey, RevocationState),
         signer: &Arc<ResponseSigner>,
         now: Timestamp,
+        moment: Option<u64>,
     ) -> Option<Reply> {
-        let signed = self.cache.find(key).filter(|signed| signed.serves(state, signer, now))?;
-        Some(Reply::Shared { signed, source: Source::Cache })
+        let look = |signed: &Signed| {
+            let right = signed.serves(state, signer, now);
+            if let Some(moment) = moment.filter(|_| right) {
+                signed.is_right_at(moment);
+            }
+            right.then(|| signed.give())
+        };
+        let given = self.cache.find(key, look)??;
+        Some(Reply::Shared { given, source: Source::Cache })
     }
 
     async fn sign(
@@ -319,12 +324,12 @@ impl Desk {
         // Which state was signed is kept beside it: a change of status that
         // happens meanwhile makes this very answer useless.
         let state = keep.map(|(_, state)| state);
-        let signed =
-            Arc::new(Signed::new(Parts { der, class, info, authority, signer: Some(signer), state }));
+        let signed = Signed::new(Parts { der, class, info, authority, signer: Some(signer), state });
+        let given = signed.give();
         if let Some((key, _)) = keep {
-            self.cache.insert(key, signed.clone());
+            self.cache.insert(key, signed);
         }
-        Reply::Shared { signed, source: Source::Signed }
+        Reply::Shared { given, source: Source::Signed }
     }
 }
 
@@ -344,7 +349,7 @@ impl Reply {
     #[must_use]
     pub fn body(&self) -> Bytes {
         match self {
-            Self::Shared { signed, .. } => signed.body.clone(),
+            Self::Shared { given, .. } => given.body.clone(),
             Self::Own { body, .. } => body.clone(),
             Self::Error(status) => Bytes::from_static(status.der()),
         }
@@ -354,8 +359,8 @@ impl Reply {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Shared { signed, source } => {
-                Outcome::Answered { class: signed.class, authority: signed.authority, source: *source }
+            Self::Shared { given, source } => {
+                Outcome::Answered { class: given.class, authority: given.authority, source: *source }
             }
             Self::Own { class, authority, .. } => {
                 Outcome::Answered { class: *class, authority: *authority, source: Source::Signed }

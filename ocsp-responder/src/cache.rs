@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Parts with a lock of their own.
 pub const PARTS: usize = 64;
@@ -25,7 +25,7 @@ struct Generations<K, V> {
     old: Values<K, V>,
 }
 
-type Values<K, V> = HashMap<Hashed<K>, Arc<V>, BuildHasherDefault<Known>>;
+type Values<K, V> = HashMap<Hashed<K>, V, BuildHasherDefault<Known>>;
 
 /// A key with its hash, which the part and the place in it come from: it is made once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,16 +76,17 @@ impl<K: Copy + Eq + Hash, V> Cache<K, V> {
         self.limit > 0
     }
 
-    /// The value of `key`.
-    pub fn find(&self, key: &K) -> Option<Arc<V>> {
+    /// What `look` makes of the value of `key`. The others of its part wait meanwhile.
+    pub fn find<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
         let key = self.hashed(*key);
         let mut part = self.part(key.hash)?;
         if let Some(value) = part.young.get(&key) {
-            return Some(value.clone());
+            return Some(look(value));
         }
         let value = part.old.remove(&key)?;
-        self.put(&mut part, key, value.clone());
-        Some(value)
+        let made = look(&value);
+        self.put(&mut part, key, value);
+        Some(made)
     }
 
     /// Whether it has a value of `key`; does not count as use.
@@ -95,7 +96,7 @@ impl<K: Copy + Eq + Hash, V> Cache<K, V> {
     }
 
     /// Keeps `value` under `key`, in place of what was there.
-    pub fn insert(&self, key: K, value: Arc<V>) {
+    pub fn insert(&self, key: K, value: V) {
         let key = self.hashed(key);
         if let Some(mut part) = self.part(key.hash) {
             part.old.remove(&key);
@@ -103,7 +104,7 @@ impl<K: Copy + Eq + Hash, V> Cache<K, V> {
         }
     }
 
-    fn put(&self, part: &mut Generations<K, V>, key: Hashed<K>, value: Arc<V>) {
+    fn put(&self, part: &mut Generations<K, V>, key: Hashed<K>, value: V) {
         if self.limit == 0 {
             return;
         }
@@ -157,24 +158,24 @@ mod tests {
     #[test]
     fn bounded_and_keeps_what_is_used() {
         let cache = Cache::new(1_280);
-        cache.insert(u32::MAX, Arc::new(1));
+        cache.insert(u32::MAX, 1);
         for key in 0..10_000 {
-            cache.insert(key, Arc::new(key));
-            assert!(cache.find(&u32::MAX).is_some(), "lost after {key}");
+            cache.insert(key, key);
+            assert!(cache.find(&u32::MAX, |_| ()).is_some(), "lost after {key}");
         }
         assert!(cache.len() <= 1_280, "{}", cache.len());
-        assert!(cache.find(&9_999).is_some());
-        assert!(cache.find(&0).is_none());
+        assert!(cache.find(&9_999, |_| ()).is_some());
+        assert!(cache.find(&0, |_| ()).is_none());
     }
 
     #[test]
     fn replaces_also_what_grew_old() {
         let cache = Cache::new(128);
-        cache.insert(0, Arc::new("first"));
+        cache.insert(0, "first");
         for key in 1..500 {
-            cache.insert(key, Arc::new("filler"));
-            cache.insert(0, Arc::new("second"));
-            assert_eq!(cache.find(&0).as_deref(), Some(&"second"));
+            cache.insert(key, "filler");
+            cache.insert(0, "second");
+            assert_eq!(cache.find(&0, |value| *value), Some("second"));
         }
         assert!(cache.len() <= 128);
     }
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn none_with_zero() {
         let cache = Cache::new(0);
-        cache.insert(1, Arc::new(1));
+        cache.insert(1, 1);
         assert!(cache.is_empty());
     }
 }

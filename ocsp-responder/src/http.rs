@@ -21,7 +21,7 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::answer::{Asker, Desk, Reply};
 use crate::intake::{self, Unusable};
-use crate::kept::Signed;
+use crate::kept::Given;
 use crate::metrics::{self, Outcome, Source};
 use crate::request_log::{Line, RequestLog};
 
@@ -138,7 +138,7 @@ impl Handler for Front {
                 let reply = shell.desk.answer(der, asker).await;
                 // Validators of a client are for what it fetches (RFC 9110, section 13.1.2).
                 let validators = (form == metrics::Method::Get).then_some(&head.headers);
-                (reply.outcome(), respond(&reply, validators, asker.now, &shell.max_http_age))
+                (reply.outcome(), respond(reply, validators, asker.now, &shell.max_http_age))
             }
             Err(refusal) => (refusal.outcome(), refusal.response()),
         };
@@ -263,15 +263,15 @@ impl From<Unusable> for Refusal {
 
 /// The HTTP form of a reply (RFC 5019, section 6.2).
 fn respond(
-    reply: &Reply,
+    reply: Reply,
     request: Option<&HeaderMap>,
     now: Timestamp,
     limit: &HttpAge,
 ) -> Response<Full<Bytes>> {
     match reply {
-        Reply::Shared { signed, .. } => shared(signed, request, now, limit),
-        Reply::Own { body, .. } => message(body.clone(), NO_STORE),
-        Reply::Error(status) => error(*status),
+        Reply::Shared { given, .. } => shared(given, request, now, limit),
+        Reply::Own { body, .. } => message(body, NO_STORE),
+        Reply::Error(status) => error(status),
     }
 }
 
@@ -295,30 +295,31 @@ fn message(body: Bytes, cache_control: HeaderValue) -> Response<Full<Bytes>> {
 }
 
 fn shared(
-    signed: &Signed,
+    given: Given,
     request: Option<&HeaderMap>,
     now: Timestamp,
     limit: &HttpAge,
 ) -> Response<Full<Bytes>> {
-    let info = &signed.info;
-    let age = limit.seconds.min(info.max_age).min(info.next_update.seconds_since(now));
-    let mut response = message(signed.body.clone(), limit.control(age));
-    let headers = response.headers_mut();
-    headers.insert(header::ETAG, signed.tag.clone());
-    headers.insert(header::LAST_MODIFIED, signed.modified.clone());
-    // A serial never seen may be issued any moment: no cache keeps that for a day.
-    let whole = info.next_update.seconds_since(info.this_update);
-    let expires = if info.max_age < whole {
-        HeaderValue::try_from(http_date(now.saturating_add(age))).unwrap_or(signed.modified.clone())
-    } else {
-        signed.expires.clone()
-    };
-    headers.insert(header::EXPIRES, expires);
+    let info = given.info;
     // Two answers may be of one second, so that their dates are the same (RFC 9110, section
     // 8.8.2.2): by date alone, only what is older than the client's counts as unchanged.
     let modified = info.this_update.saturating_add(1);
-    let tag = || signed.tag.to_str().unwrap_or_default();
-    if request.is_some_and(|request| is_unchanged(request, tag(), modified)) {
+    let tag = given.tag.to_str().unwrap_or_default();
+    let unchanged = request.is_some_and(|request| is_unchanged(request, tag, modified));
+    let age = limit.seconds.min(info.max_age).min(info.next_update.seconds_since(now));
+    // A serial never seen may be issued any moment: no cache keeps that for a day.
+    let whole = info.next_update.seconds_since(info.this_update);
+    let expires = if info.max_age < whole {
+        HeaderValue::try_from(http_date(now.saturating_add(age))).unwrap_or(given.modified.clone())
+    } else {
+        given.expires
+    };
+    let mut response = message(given.body, limit.control(age));
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, given.tag);
+    headers.insert(header::LAST_MODIFIED, given.modified);
+    headers.insert(header::EXPIRES, expires);
+    if unchanged {
         headers.remove(header::CONTENT_TYPE);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Full::default();

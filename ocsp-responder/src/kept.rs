@@ -13,8 +13,36 @@ const EIGHT_HOURS: u64 = 8 * 3_600;
 const FOUR_DAYS: u64 = 4 * 86_400;
 
 /// A signed answer that others may be given, too.
+///
+/// Of many answers, few are in a processor's cache when they are asked for. So an answer lies
+/// in one piece, without what its signer adds to all, and giving it counts nothing in it:
+/// [`Signed::give`] copies.
 #[derive(Debug)]
 pub struct Signed {
+    /// The moment at which it was last found right.
+    checked: AtomicU64,
+    /// Its times.
+    pub info: CacheInfo,
+    renew_at: Timestamp,
+    /// The index of its authority in the recorder.
+    authority: Option<usize>,
+    /// The DER OCSPResponse up to the signer's certificate, the entity tag, Last-Modified and
+    /// Expires.
+    octets: Box<[u8]>,
+    /// Where each of these ends.
+    ends: [usize; 4],
+    /// Whether the signer's certificate belongs behind the first.
+    shares: bool,
+    class: AnswerClass,
+    signer: Option<Arc<ResponseSigner>>,
+    /// The state that it tells; none for an answer that is not kept.
+    state: Option<RevocationState>,
+    asked_for: AtomicBool,
+}
+
+/// A copy of a signed answer, for one client.
+#[derive(Clone, Debug)]
+pub struct Given {
     /// The DER OCSPResponse.
     pub body: Bytes,
     /// Its kind.
@@ -29,13 +57,6 @@ pub struct Signed {
     pub expires: HeaderValue,
     /// The index of its authority in the recorder.
     pub authority: Option<usize>,
-    signer: Option<Arc<ResponseSigner>>,
-    /// The state that it tells; none for an answer that is not kept.
-    state: Option<RevocationState>,
-    renew_at: Timestamp,
-    asked_for: AtomicBool,
-    /// The moment at which it was last found right.
-    checked: AtomicU64,
 }
 
 const UNCHECKED: u64 = u64::MAX;
@@ -62,24 +83,22 @@ impl Signed {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { der, class, info, authority, signer, state } = parts;
-        // One piece of memory: what is read together lies together.
-        let body_end = der.len();
-        let tag = entity_tag(&der);
-        let mut all = der;
-        let mut append = |text: &str| {
-            let start = all.len();
-            all.extend_from_slice(text.as_bytes());
-            start..all.len()
-        };
-        let headers =
-            [tag, http_date(info.this_update), http_date(info.next_update)].map(|text| append(&text));
-        let all = Bytes::from(all);
-        let [tag, modified, expires] = headers.map(|range| ascii(all.slice(range)));
+        let texts = [entity_tag(&der), http_date(info.this_update), http_date(info.next_update)];
+        let mut octets = der;
+        let certificate = signer.as_deref().and_then(ResponseSigner::delegate_der).unwrap_or_default();
+        let shares = octets.ends_with(certificate);
+        if shares {
+            octets.truncate(octets.len() - certificate.len());
+        }
+        let mut ends = [octets.len(); 4];
+        for (text, end) in texts.iter().zip(&mut ends[1..]) {
+            octets.extend_from_slice(text.as_bytes());
+            *end = octets.len();
+        }
         Self {
-            body: all.slice(..body_end),
-            tag,
-            modified,
-            expires,
+            octets: octets.into(),
+            ends,
+            shares,
             renew_at: renew_at(info.this_update, info.next_update),
             asked_for: AtomicBool::new(false),
             checked: AtomicU64::new(UNCHECKED),
@@ -88,6 +107,26 @@ impl Signed {
             authority,
             signer,
             state,
+        }
+    }
+
+    /// A copy for a client.
+    #[must_use]
+    pub fn give(&self) -> Given {
+        let certificate =
+            self.signer.as_deref().filter(|_| self.shares).and_then(ResponseSigner::delegate_der);
+        let certificate = certificate.unwrap_or_default();
+        let (own, texts) = self.octets.split_at(self.ends[0]);
+        let octets = Bytes::from([own, certificate, texts].concat());
+        let [body, tag, modified, expires] = self.ends.map(|end| end + certificate.len());
+        Given {
+            body: octets.slice(..body),
+            tag: ascii(octets.slice(body..tag)),
+            modified: ascii(octets.slice(tag..modified)),
+            expires: ascii(octets.slice(modified..expires)),
+            class: self.class,
+            info: self.info,
+            authority: self.authority,
         }
     }
 

@@ -12,13 +12,13 @@ use ca_service::{Alarms, Authority, LedgerView, Span};
 use ca_status::ocsp::presigned::MANIFEST;
 use ca_status::ocsp::{CertHash, CertId, IssuerIds, Responder};
 
-use crate::kept::Signed;
+use crate::kept::{Given, Signed};
 use crate::signer::Life;
 
 /// One answer.
 #[derive(Debug)]
 struct PresignedAnswer {
-    signed: Arc<Signed>,
+    signed: Signed,
     /// Whether it says "good".
     is_good: bool,
 }
@@ -27,7 +27,7 @@ struct PresignedAnswer {
 #[derive(Clone, Debug)]
 pub enum Shelved {
     /// This answer.
-    Answer(Arc<Signed>),
+    Answer(Given),
     /// Nothing that may be used now.
     TryLater,
     /// Nothing at all, and nobody here who could sign it.
@@ -77,7 +77,7 @@ impl PresignedSet {
             None => Shelved::Unauthorized,
             Some(answer) if !answer.is_current(now) => Shelved::TryLater,
             Some(answer) if answer.contradicts(state(&shelf.ids.authority(), &serial)) => Shelved::TryLater,
-            Some(answer) => Shelved::Answer(answer.signed.clone()),
+            Some(answer) => Shelved::Answer(answer.signed.give()),
         })
     }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use ca_domain::Timestamp;
 use ca_service::Authority;
@@ -70,7 +69,7 @@ pub(super) fn load(
             signer: None,
             state: None,
         };
-        let answer = PresignedAnswer { signed: Arc::new(Signed::new(parts)), is_good };
+        let answer = PresignedAnswer { signed: Signed::new(parts), is_good };
         if answers.insert((checked.hash, checked.serial), answer).is_some() {
             return Err(format!("{} answers what another file answers", file.display()));
         }
