@@ -13,6 +13,7 @@ pub mod escrow;
 pub mod gateway;
 pub mod home;
 pub mod inject;
+pub mod kerberos;
 pub mod mutate;
 pub mod openssl;
 pub mod pki;

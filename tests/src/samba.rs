@@ -3,6 +3,7 @@
 
 use crate::daemon::wait_for;
 use crate::home::Home;
+use crate::kerberos::Kerberos;
 use crate::server::{LIMIT, Server};
 use crate::slapd::{HOST, certificates, decode};
 use crate::tool::Tool;
@@ -13,6 +14,8 @@ use std::time::Instant;
 pub const DOMAIN: &str = "DC=example,DC=test";
 /// Who may write everything.
 pub const ADMIN: &str = "Administrator@example.test";
+/// The same for Kerberos.
+pub const ADMIN_PRINCIPAL: &str = "Administrator@EXAMPLE.TEST";
 /// The password of [`ADMIN`], also in the file `samba-password`.
 const PASSWORD: &str = "Passw0rd-of-samba";
 
@@ -20,7 +23,8 @@ const PASSWORD: &str = "Passw0rd-of-samba";
 /// is what clients trust.
 #[derive(Debug)]
 pub struct Samba {
-    server: Server,
+    // None only while it is started again.
+    server: Option<Server>,
     work: PathBuf,
 }
 
@@ -29,8 +33,7 @@ impl Samba {
     pub fn start(home: &Home) -> Self {
         certificates(home);
         home.write_private("samba-password", format!("{PASSWORD}\n"));
-        let dc = home.path("dc");
-        let at = dc.display();
+        let at = home.path("dc").display().to_string();
         Tool::new("samba-tool")
             .words(
                 "domain provision --realm=EXAMPLE.TEST --domain=EXAMPLE --server-role=dc --dns-backend=NONE",
@@ -39,9 +42,18 @@ impl Samba {
             .arg("--option=bind interfaces only=yes")
             .args([format!("--adminpass={PASSWORD}"), format!("--targetdir={at}")])
             .ok();
-        let work = home.work().display();
+        let mut samba = Self { server: None, work: home.work().to_owned() };
+        samba.begin(&[]);
+        samba
+    }
+
+    /// Starts it, again if it runs, with what it holds and with these further settings.
+    pub fn begin(&mut self, more: &[&str]) {
+        self.server = None;
+        let (work, dc) = (self.work.display(), self.work.join("dc"));
+        let at = dc.display();
         let options = [
-            "server services=ldap".to_owned(),
+            "server services=ldap kdc".to_owned(),
             "server role check:inhibit=yes".to_owned(),
             format!("pid directory={at}"),
             format!("ncalrpc dir={at}/ncalrpc"),
@@ -50,27 +62,49 @@ impl Samba {
             format!("tls certfile={work}/slapd.chain"),
             format!("tls cafile={work}/slapd-ca.pem"),
         ];
-        let options: Vec<String> = options.iter().map(|option| format!("'--option={option}'")).collect();
+        let options = options.iter().map(String::as_str).chain(more.iter().copied());
+        let options: Vec<String> = options.map(|option| format!("'--option={option}'")).collect();
         let script = format!(
             "ip link set lo up && exec samba -F --no-process-group -M single -s {at}/etc/smb.conf {}",
             options.join(" ")
         );
-        let server = Server::start("unshare", &["-n", "sh", "-c", &script], &home.path("samba.log"), &[]);
-        let samba = Self { server, work: home.work().to_owned() };
+        let log = self.work.join("samba.log");
+        self.server = Some(Server::start("unshare", &["-n", "sh", "-c", &script], &log, &[]));
         let began = Instant::now();
         wait_for("Samba", LIMIT, || {
-            let asked = samba.client("ldapsearch").words("-LLL -s base -b");
+            let asked = self.client("ldapsearch").words("-LLL -s base -b");
             let answer = asked.args(["", "supportedLDAPVersion"]).run();
             let log = || std::fs::read_to_string(dc.join("log")).unwrap_or_default();
-            assert!(began.elapsed() < LIMIT / 2, "{}\n{}{}", answer.transcript(), samba.server.log(), log());
+            assert!(
+                began.elapsed() < LIMIT / 2,
+                "{}\n{}{}",
+                answer.transcript(),
+                self.running().log(),
+                log()
+            );
             (answer.code == Some(0)).then_some(())
         });
-        samba
+    }
+
+    fn running(&self) -> &Server {
+        self.server.as_ref().expect("a running Samba")
+    }
+
+    /// Kerberos as its clients have it. The keys of [`ADMIN`] are in the file `admin.keytab`, and the
+    /// domain controller also has the name at which it is reached here.
+    pub fn kerberos(&self, home: &Home) -> Kerberos {
+        let conf = home.path("dc/etc/smb.conf");
+        let tool = |words: &str| Tool::new("samba-tool").words(words).arg("-s").arg(&conf);
+        tool(&format!("spn add ldap/{HOST} DC1$")).ok();
+        tool(&format!("domain exportkeytab --principal={ADMIN_PRINCIPAL}"))
+            .arg(home.path("admin.keytab"))
+            .ok();
+        Kerberos::new(home, "127.0.0.1")
     }
 
     /// A program in the network of the domain controller.
     pub fn near(&self, tool: Tool) -> Tool {
-        let pid = self.server.pid().to_string();
+        let pid = self.running().pid().to_string();
         tool.under(Tool::new("nsenter").args(["-t", &pid, "-n"]))
     }
 

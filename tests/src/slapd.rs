@@ -35,6 +35,7 @@ MAY ( proxyAddresses $ userPrincipalName ) )
 #[derive(Debug)]
 pub struct Slapd {
     server: Option<Server>,
+    environment: Vec<String>,
     work: PathBuf,
     plain: u16,
     tls: u16,
@@ -44,6 +45,11 @@ impl Slapd {
     /// Issues certificates below the authority `root` of this home, and starts a directory that
     /// has the entry [`SUFFIX`] alone. `more` are further lines for the database in `slapd.conf`.
     pub fn start(home: &Home, more: &str) -> Self {
+        Self::start_with(home, more, &[])
+    }
+
+    /// The same, with these variables of the environment, each `NAME=VALUE`.
+    pub fn start_with(home: &Home, more: &str, environment: &[String]) -> Self {
         certificates(home);
         home.write_private("slapd-password", format!("{PASSWORD}\n"));
         fs::create_dir_all(home.path("slapd/db")).expect("make a directory");
@@ -59,8 +65,13 @@ impl Slapd {
              directory {at}/slapd/db\nindex objectClass,mail,proxyAddresses,userPrincipalName eq\n{more}\n"
         );
         home.write_private("slapd.conf", config);
-        let mut slapd =
-            Self { server: None, work: home.work().to_owned(), plain: free_port(), tls: free_port() };
+        let mut slapd = Self {
+            server: None,
+            environment: environment.to_vec(),
+            work: home.work().to_owned(),
+            plain: free_port(),
+            tls: free_port(),
+        };
         slapd.begin();
         slapd.add(&format!(
             "dn: {SUFFIX}\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n"
@@ -73,9 +84,10 @@ impl Slapd {
         let urls = format!("ldap://127.0.0.1:{} ldaps://127.0.0.1:{}", self.plain, self.tls);
         let conf = self.work.join("slapd.conf").display().to_string();
         // With a level of debugging it stays in the foreground.
-        let arguments = ["-d", "0", "-h", &urls, "-f", &conf];
+        let slapd = ["slapd", "-d", "0", "-h", &urls, "-f", &conf];
+        let arguments: Vec<&str> = self.environment.iter().map(String::as_str).chain(slapd).collect();
         let log = self.work.join("slapd.log");
-        self.server = Some(Server::start("slapd", &arguments, &log, &[self.plain, self.tls]));
+        self.server = Some(Server::start("env", &arguments, &log, &[self.plain, self.tls]));
     }
 
     /// Its process id.
@@ -91,6 +103,11 @@ impl Slapd {
     /// `ldaps://localhost:PORT`.
     pub fn ldaps(&self) -> String {
         format!("ldaps://{HOST}:{}", self.tls)
+    }
+
+    /// The port of LDAPS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls
     }
 
     /// `ldap://localhost:PORT`, which has StartTLS.

@@ -48,19 +48,27 @@ pub struct DirectoryConfig {
     pub timeout_seconds: u64,
 }
 
-/// A SASL mechanism. GSSAPI is not among them: it needs a C library.
+/// A SASL mechanism.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Sasl {
     /// The server knows us by our client certificate (RFC 4422, appendix A).
     External,
+    /// Kerberos (RFC 4752), with the ticket or the keytab that the environment names, inside TLS.
+    /// Needs a build with the feature `gssapi`.
+    Gssapi,
 }
 
 /// Who logs in, as checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Login<'a> {
     External,
-    Simple { dn: &'a str, password_file: &'a Path },
+    #[cfg(feature = "gssapi")]
+    Gssapi,
+    Simple {
+        dn: &'a str,
+        password_file: &'a Path,
+    },
 }
 
 const fn default_timeout() -> u64 {
@@ -141,8 +149,17 @@ impl DirectoryConfig {
             (Some(Sasl::External), None, None) => {
                 bad("sasl: external needs client_certificate, client_key, and TLS")
             }
+            (Some(Sasl::Gssapi), None, None) if self.plain => {
+                bad("sasl: gssapi needs TLS; write ldaps://, or start_tls: true in place of plain")
+            }
+            #[cfg(feature = "gssapi")]
+            (Some(Sasl::Gssapi), None, None) => Ok(Login::Gssapi),
+            #[cfg(not(feature = "gssapi"))]
+            (Some(Sasl::Gssapi), None, None) => {
+                bad("sasl: gssapi needs Kerberos, which this build has not; build it with --features gssapi")
+            }
             (Some(_), ..) => bad("sasl stands alone; remove bind_dn and password_file"),
-            _ => bad("nobody logs in; give bind_dn and password_file, or sasl: external"),
+            _ => bad("nobody logs in; give bind_dn and password_file, or sasl: external or gssapi"),
         }
     }
 }
@@ -205,7 +222,8 @@ mod tests {
             ("url: ldaps://a.test\ntimeout_seconds: 0", "3600"),
             ("url: ldaps://a.test\nclient_key: k", "go together"),
             ("url: ldaps://a.test\nsasl: external", "stands alone"),
-            ("url: ldaps://a.test\nsasl: gssapi", "gssapi"),
+            ("url: ldaps://a.test\nsasl: gssapi", "stands alone"),
+            ("url: ldaps://a.test\nsasl: ntlm", "ntlm"),
             ("url: ldaps://a.test\nverify: false", "verify"),
         ] {
             let error = parse(&format!("{text}\n{LOGIN}")).unwrap_err();
@@ -213,5 +231,18 @@ mod tests {
         }
         assert!(parse("url: ldaps://a.test").unwrap_err().contains("nobody logs in"));
         assert!(parse("url: ldaps://a.test\nsasl: external").unwrap_err().contains("client_certificate"));
+        let plain = "url: ldap://127.0.0.1\nplain: true\nsasl: gssapi";
+        assert!(parse(plain).unwrap_err().contains("needs TLS"));
+    }
+
+    #[test]
+    fn kerberos_depends_on_the_build() {
+        for url in ["url: ldaps://a.test", "url: ldap://a.test\nstart_tls: true"] {
+            let parsed = parse(&format!("{url}\nsasl: gssapi"));
+            #[cfg(feature = "gssapi")]
+            assert_eq!(parsed.unwrap().login().unwrap(), Login::Gssapi);
+            #[cfg(not(feature = "gssapi"))]
+            assert!(parsed.unwrap_err().contains("--features gssapi"));
+        }
     }
 }

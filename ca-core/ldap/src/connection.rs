@@ -9,10 +9,11 @@ use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapResult, Mod, StdStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::config::Login;
-use crate::transport::{Fault, Protection, connect};
+use crate::transport::{Fault, Protection, connect, hand_over};
 use crate::{Dialect, DirectoryConfig, Entry, Filter, LdapError, tls};
 
 /// Entries a page; Active Directory gives at most 1,000.
@@ -70,24 +71,18 @@ impl Connection {
             (false, false) => Protection::Tls(tls::client_config(config)?),
             (false, true) => Protection::StartTls(tls::client_config(config)?),
         };
-        let (dn, password) = match config.login()? {
+        let login = config.login()?;
+        let (dn, password) = match login {
             Login::External => (String::new(), None),
+            #[cfg(feature = "gssapi")]
+            Login::Gssapi => (String::new(), None),
             Login::Simple { dn, password_file } => (dn.to_owned(), Some(password(password_file)?)),
         };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             LdapError::Connection { server: config.url.clone(), action: "connect", why: error.to_string() }
         })?;
         let fault = Fault::default();
-        let told = fault.clone();
-        let opened = run(&runtime, config, &fault, "connect", async move {
-            let (stream, relay) = connect(&url, protection, told).await?;
-            let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
-            // To the library it is a local socket.
-            let (connection, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///").await?;
-            // Its end is seen by the next request.
-            tokio::spawn(connection.drive());
-            Ok((ldap, relay))
-        });
+        let opened = reach(&runtime, config, &fault, &login, url, protection);
         // Not through Drop: a name that is still being looked up would be waited for.
         let (ldap, relay) = match opened {
             Ok(opened) => opened,
@@ -98,6 +93,10 @@ impl Connection {
         };
         let connection =
             Self { runtime: Some(runtime), ldap, relay: Some(relay), fault, config: config.clone() };
+        #[cfg(feature = "gssapi")]
+        if login == Login::Gssapi {
+            return Ok(connection);
+        }
         let (mut ldap, name) = (connection.ldap.clone(), dn.clone());
         let result = connection.run("log in", async move {
             match password {
@@ -291,9 +290,40 @@ impl Drop for Connection {
     }
 }
 
+/// Connects, logs in if the library cannot, and gives the connection to the library.
+fn reach(
+    runtime: &Runtime,
+    config: &DirectoryConfig,
+    fault: &Fault,
+    _login: &Login<'_>,
+    url: Url,
+    protection: Protection,
+) -> Result<(Ldap, JoinHandle<()>), LdapError> {
+    #[cfg(feature = "gssapi")]
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let told = fault.clone();
+    let channel =
+        run(runtime, config, fault, "connect", async move { Ok(connect(&url, protection, &told).await?) })?;
+    #[cfg(feature = "gssapi")]
+    let channel = match _login {
+        Login::Gssapi => crate::gssapi::log_in(runtime, config, fault, host, channel)?,
+        _ => channel,
+    };
+    let told = fault.clone();
+    run(runtime, config, fault, "connect", async move {
+        let (stream, relay) = hand_over(channel, told)?;
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
+        // To the library it is a local socket.
+        let (connection, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///").await?;
+        // Its end is seen by the next request.
+        tokio::spawn(connection.drive());
+        Ok((ldap, relay))
+    })
+}
+
 /// Does the work as a task, so that neither a server that hangs nor one whose answer
 /// the library cannot take does harm to the caller.
-fn run<T, F>(
+pub(crate) fn run<T, F>(
     runtime: &Runtime,
     config: &DirectoryConfig,
     fault: &Fault,

@@ -33,6 +33,14 @@ pub enum LdapError {
     /// A file failed, or others could read or change it.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Kerberos gave no ticket, or the login with it failed.
+    #[error("{server}: cannot log in with Kerberos: {what}")]
+    Kerberos {
+        /// The server's URL.
+        server: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// A text that is no LDIF.
     #[error("line {line} of the LDIF cannot be read: {what}; nothing was changed")]
     Ldif {
@@ -106,7 +114,8 @@ impl LdapError {
     }
 }
 
-fn said(text: &str) -> String {
+/// What the server said, in brackets, fit for one line.
+pub(crate) fn said(text: &str) -> String {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     let printable: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
     if printable.is_empty() { String::new() } else { format!(" ({printable})") }

@@ -8,12 +8,17 @@
 //! Do not call from a thread that drives an asynchronous runtime: a connection has
 //! a runtime of its own.
 
+mod answer;
 mod config;
 mod connection;
 mod dialect;
+#[cfg(any(feature = "gssapi", test))]
+mod end_point;
 mod entry;
 mod error;
 mod filter;
+#[cfg(feature = "gssapi")]
+mod gssapi;
 mod guard;
 mod ldif;
 mod tls;
