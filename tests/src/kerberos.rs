@@ -50,6 +50,7 @@ impl Kerberos {
 pub struct Kdc {
     _server: Server,
     kerberos: Kerberos,
+    profile: PathBuf,
 }
 
 impl Kdc {
@@ -83,7 +84,14 @@ impl Kdc {
         ];
         let arguments = [&environment[0], &environment[1], "krb5kdc", "-n"];
         let server = Server::start("env", &arguments, &home.path("kdc.log"), &[port]);
-        Self { _server: server, kerberos }
+        Self { _server: server, kerberos, profile }
+    }
+
+    /// Forgets a principal.
+    pub fn forget(&self, principal: &str) {
+        let tool = Tool::new("kadmin.local").env("KRB5_CONFIG", &self.kerberos.settings);
+        let tool = tool.env("KRB5_KDC_PROFILE", &self.profile);
+        tool.args(["-q", &format!("delprinc -force {principal}")]).ok();
     }
 
     /// The settings of its clients.

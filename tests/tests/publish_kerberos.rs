@@ -108,4 +108,8 @@ fn a_ticket_logs_in_over_its_own_tls_connection_alone() {
     slapd.begin();
     configure(&home, &format!("url: ldaps://{HOST}:{port}"));
     assert_eq!(publish().ok().json()["directories"][0]["entries"], 1);
+
+    // A directory that Kerberos does not know.
+    kdc.forget("ldap/localhost");
+    with_keytab().run().fails(1, &["ldap/localhost@EXAMPLE.TEST not found", "kvno ldap/localhost"]);
 }

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use ldap3::asn1::{ASNTag, Integer, OctetString, Sequence, Tag, TagClass, write};
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext};
 use libgssapi::credential::{Cred, CredUsage};
+use libgssapi::error::{self as gss, MajorFlags};
 use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_HOSTBASED_SERVICE, OidSet};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -65,12 +66,10 @@ pub(crate) fn log_in(
     let binding = certificate.and_then(|certificate| channel_binding(certificate));
     // The library asks the key distribution centre and waits for it.
     let started = run(runtime, config, fault, "get a Kerberos ticket", async move {
-        let work = move || Context::start(&host, binding).map_err(|error| error.to_string());
+        let work = move || Context::start(&host, binding).map_err(|error| without_ticket(&error, &host));
         Ok(tokio::task::spawn_blocking(work).await.map_err(Error::other)?)
     })?;
-    let (mut context, token, who) = started.map_err(|what| {
-        failed(format!("{what}; get a ticket with kinit, or name a keytab in KRB5_CLIENT_KTNAME"))
-    })?;
+    let (mut context, token, who) = started.map_err(failed)?;
     let told = fault.clone();
     let (channel, end) = run(runtime, config, fault, "log in", async move {
         let end = exchange(&mut tls, &mut context, token, &told).await?;
@@ -99,6 +98,25 @@ fn keytab_is_private() -> Result<(), LdapError> {
         ca_files::check_private(path)?;
     }
     Ok(())
+}
+
+/// Why there is no ticket for the directory at `host`, and what to do.
+fn without_ticket(error: &gss::Error, host: &str) -> String {
+    let none = [MajorFlags::GSS_S_NO_CRED, MajorFlags::GSS_S_CREDENTIALS_EXPIRED];
+    let todo = if none.iter().any(|code| code.bits() == error.major.bits()) {
+        "get a ticket with kinit, or name a keytab in KRB5_CLIENT_KTNAME".to_owned()
+    } else {
+        format!("see what kinit and kvno ldap/{host} say")
+    };
+    format!("{}; {todo}", words(error))
+}
+
+/// What the library says. To be called in the thread that got the error: it keeps the words there.
+fn words(error: &gss::Error) -> String {
+    let text = error.to_string();
+    let empty = "Unspecified GSS failure.  Minor code may provide more information (";
+    let told = text.strip_prefix(empty).and_then(|told| told.strip_suffix(')'));
+    told.map_or_else(|| text.clone(), str::to_owned)
 }
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
@@ -130,10 +148,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
 
 impl Context {
     /// The context, the first token, and who logs in.
-    fn start(
-        host: &str,
-        binding: Option<Vec<u8>>,
-    ) -> Result<(Self, Vec<u8>, String), libgssapi::error::Error> {
+    fn start(host: &str, binding: Option<Vec<u8>>) -> Result<(Self, Vec<u8>, String), gss::Error> {
         let kerberos = OidSet::singleton(GSS_MECH_KRB5)?;
         let ticket = Cred::acquire(None, None, CredUsage::Initiate, Some(&kerberos))?;
         let server = Name::new(format!("ldap@{host}").as_bytes(), Some(GSS_NT_HOSTBASED_SERVICE))?;
@@ -149,10 +164,10 @@ impl Context {
     fn next(&mut self, token: &[u8]) -> Result<Vec<u8>, String> {
         if !self.gss.is_complete() {
             let answer =
-                self.gss.step(Some(token), self.binding.as_deref()).map_err(|error| error.to_string())?;
+                self.gss.step(Some(token), self.binding.as_deref()).map_err(|error| words(&error))?;
             return Ok(answer.map(|answer| answer.to_vec()).unwrap_or_default());
         }
-        let offer = self.gss.unwrap(token).map_err(|error| error.to_string())?;
+        let offer = self.gss.unwrap(token).map_err(|error| words(&error))?;
         let &[layers, _, _, _] = &*offer else {
             return Err("the server's offer of security layers cannot be read".to_owned());
         };
@@ -163,7 +178,7 @@ impl Context {
             );
         }
         self.chosen = true;
-        self.gss.wrap(false, &NO_LAYER).map(|answer| answer.to_vec()).map_err(|error| error.to_string())
+        self.gss.wrap(false, &NO_LAYER).map(|answer| answer.to_vec()).map_err(|error| words(&error))
     }
 }
 
