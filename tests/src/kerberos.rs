@@ -4,10 +4,17 @@ use crate::home::Home;
 use crate::server::{Server, free_port};
 use crate::tool::{Tool, build_directory};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The realm.
 pub const REALM: &str = "EXAMPLE.TEST";
+
+/// One of our own programs as `scripts/build-gssapi` builds it.
+pub fn ours(name: &str) -> Tool {
+    let program = build_directory().join(format!("{name}-gssapi"));
+    assert!(program.is_file(), "{} is not built; run: scripts/build-gssapi", program.display());
+    Tool::new(program)
+}
 
 /// A client's side of Kerberos: settings, and a place for tickets.
 #[derive(Debug)]
@@ -37,11 +44,14 @@ impl Kerberos {
             .env("KRB5_CLIENT_KTNAME", &self.no_keytab)
     }
 
-    /// `ca` as `scripts/build-gssapi` builds it, for this home.
+    /// The same with this keytab, and no place for tickets but memory.
+    pub fn near_with(&self, tool: Tool, keytab: &Path) -> Tool {
+        self.near(tool).env("KRB5CCNAME", "MEMORY:ca").env("KRB5_CLIENT_KTNAME", keytab)
+    }
+
+    /// `ca` with Kerberos, for this home.
     pub fn ca(&self, home: &Home, words: &str) -> Tool {
-        let program = build_directory().join("ca-gssapi");
-        assert!(program.is_file(), "{} is not built; run: scripts/build-gssapi", program.display());
-        self.near(Tool::new(program)).within(home.work()).arg("--home").arg(home.dir()).words(words)
+        self.near(ours("ca")).within(home.work()).arg("--home").arg(home.dir()).words(words)
     }
 }
 

@@ -47,8 +47,13 @@ impl Samba {
         samba
     }
 
+    /// Starts it again, so that it takes tickets inside TLS: as it is installed, 4.17 does not.
+    pub fn take_tickets(&mut self) {
+        self.begin(&["ldap server require strong auth=allow_sasl_over_tls"]);
+    }
+
     /// Starts it, again if it runs, with what it holds and with these further settings.
-    pub fn begin(&mut self, more: &[&str]) {
+    fn begin(&mut self, more: &[&str]) {
         self.server = None;
         let (work, dc) = (self.work.display(), self.work.join("dc"));
         let at = dc.display();
@@ -120,6 +125,13 @@ impl Samba {
         ]
         .map(|line| format!("{indent}{line}\n"))
         .concat()
+    }
+
+    /// The same for a login with Kerberos.
+    pub fn config_for_tickets(&self, indent: &str) -> String {
+        let config = self.config(indent);
+        let kept = config.lines().filter(|line| !line.contains("bind_dn") && !line.contains("password_file"));
+        kept.chain([&*format!("{indent}sasl: gssapi")]).map(|line| format!("{line}\n")).collect()
     }
 
     /// An LDAP client, logged in.

@@ -4,6 +4,7 @@
 mod directories;
 
 use chancery_tests::daemon::wait_for;
+use chancery_tests::kerberos;
 use chancery_tests::server::LIMIT;
 use chancery_tests::tool::{python, source_root};
 use chancery_tests::{Daemon, Home, Tool};
@@ -53,7 +54,9 @@ fn start(home: &Home, authorities: &str, targets: &str, wrap: impl FnOnce(Tool) 
         "listen: 127.0.0.1:0\ndirectory: published\nstate_dir: state\n{authorities}targets:\n{targets}"
     );
     let path = home.write_private("publisher.yaml", config);
-    Daemon::start_tool(wrap(Tool::ours("crl-publisher").arg("--config").arg(&path)), &path)
+    let name = "crl-publisher";
+    let program = if targets.contains("gssapi") { kerberos::ours(name) } else { Tool::ours(name) };
+    Daemon::start_tool(wrap(program.arg("--config").arg(&path)), &path)
 }
 
 fn read(home: &Home, name: &str) -> Vec<u8> {

@@ -93,7 +93,7 @@ fn a_ticket_logs_in_over_its_own_tls_connection_alone() {
 
     // StartTLS, and no ticket but a keytab, which nobody else may read.
     configure(&home, &format!("url: {}\n      start_tls: true", slapd.ldap()));
-    let with_keytab = || publish().env("KRB5_CLIENT_KTNAME", &keytab).env("KRB5CCNAME", "MEMORY:ca");
+    let with_keytab = || kerberos.near_with(publish(), &keytab);
     fs::set_permissions(&keytab, fs::Permissions::from_mode(0o640)).expect("set a mode");
     with_keytab().run().fails(1, &["publisher.keytab", "chmod"]);
     assert_eq!(values(), [first.as_slice()]);

@@ -83,7 +83,8 @@ fn to_openldap() {
 #[test]
 fn to_active_directory() {
     let home = home();
-    let samba = Samba::start(&home);
+    let mut samba = Samba::start(&home);
+    let kerberos = samba.kerberos(&home);
     let services = "CN=Public Key Services,CN=Services,CN=Configuration,DC=example,DC=test";
     // The entry of a host, as AD CS makes it.
     let host = format!("CN=pki,CN=CDP,{services}");
@@ -106,10 +107,14 @@ fn to_active_directory() {
     assert_eq!(samba.values(&aia, "cACertificate").len(), 1);
     assert_eq!(daemon.terminate(), Some(0));
 
-    // As AD CS has it: base and delta CRL in one entry, the certificate in another.
+    // As AD CS has it: base and delta CRL in one entry, the certificate in another. The keys of a keytab log in.
+    samba.take_tickets();
+    let stands = |dn: &str, attribute: &str| samba.values(dn, attribute).concat();
+    let keytab = home.path("admin.keytab");
+    let with_keys = |tool: Tool| kerberos.near_with(samba.near(tool), &keytab);
     let (crl, aia) = (format!("CN=Signed,{host}"), format!("CN=Signed,CN=AIA,{services}"));
     let signed = |attribute: &str| stands(if attribute == "cACertificate" { &aia } else { &crl }, attribute);
-    base_and_delta(&home, &samba.config("      "), [&crl, &aia], &signed, |tool| samba.near(tool));
+    base_and_delta(&home, &samba.config_for_tickets("      "), [&crl, &aia], &signed, with_keys);
     let class = |dn: &str| {
         let tool = samba.client("ldapsearch").args(["-LLL", "-s", "base", "-b", dn]);
         tool.arg("objectClass").ok().text()
