@@ -165,13 +165,21 @@ fn many_changes_at_once() {
             }
         })
         .collect();
-    let requests = || entries.iter().map(|(dn, changes)| (dn.as_str(), changes.as_slice()));
     let mut told = vec![None; COUNT];
-    let answer = |number: usize, outcome: Result<(), LdapError>| {
+    let mut answer = |number: usize, outcome: Result<(), LdapError>| {
         let outcome = outcome.err().map(|error| (error.code(), error.to_string()));
         assert!(told[number].replace(outcome).is_none(), "{number} is told twice");
     };
-    directory.modify_all(requests(), answer).expect("a connection to the end");
+    let everything = Filter::present("sn");
+    for (number, (dn, changes)) in entries.iter().enumerate() {
+        directory.send_changes(number, dn, changes, &mut answer).expect("a connection");
+        // Something else is asked in between.
+        if number % 100 == 50 {
+            let found = directory.find(SUFFIX, Scope::Subtree, &everything, &["cn"], COUNT);
+            assert_eq!(found.expect("an answer").len(), COUNT);
+        }
+    }
+    directory.await_changes(&mut answer).expect("a connection to the end");
     for (number, outcome) in told.iter().enumerate() {
         let outcome = outcome.as_ref().unwrap_or_else(|| panic!("nothing is told of {number}"));
         let refused = match number {
@@ -190,9 +198,10 @@ fn many_changes_at_once() {
         assert_eq!(entry.expect("an entry").values("title"), expected, "{number}");
     }
     slapd.end();
-    let error = directory.modify_all(requests(), |number, outcome| {
-        assert!((number, outcome.is_ok()) == (9, true), "nobody answers");
-    });
+    let nobody = |number: usize, _: Result<(), LdapError>| panic!("nobody answers about {number}");
+    let error = directory
+        .send_changes(0, &entries[0].0, &entries[0].1, nobody)
+        .and_then(|()| directory.await_changes(nobody));
     let error = error.expect_err("it is gone");
     assert!(matches!(error, LdapError::Connection { .. }), "{error}");
 }

@@ -56,6 +56,7 @@ pub struct Connection {
     relay: Option<JoinHandle<()>>,
     fault: Fault,
     config: DirectoryConfig,
+    under_way: several::UnderWay,
 }
 
 impl Connection {
@@ -91,8 +92,14 @@ impl Connection {
                 return Err(error);
             }
         };
-        let connection =
-            Self { runtime: Some(runtime), ldap, relay: Some(relay), fault, config: config.clone() };
+        let connection = Self {
+            runtime: Some(runtime),
+            ldap,
+            relay: Some(relay),
+            fault,
+            config: config.clone(),
+            under_way: several::UnderWay::new(),
+        };
         #[cfg(feature = "gssapi")]
         if login == Login::Gssapi {
             return Ok(connection);

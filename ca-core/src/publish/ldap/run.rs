@@ -1,6 +1,6 @@
 //! One run over one directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ca_domain::Timestamp;
 use ca_index::lookup_key;
@@ -24,6 +24,8 @@ struct Planned {
     report: EntryReport,
     /// The people whose addresses it has.
     matched: Vec<usize>,
+    /// Whether it was tried before, and the connection lost.
+    again: bool,
 }
 
 impl Planned {
@@ -46,6 +48,9 @@ pub(super) struct Run<'a> {
     /// Hashes of the names, in lower case, of entries that were looked at.
     seen: HashSet<[u8; 32]>,
     found: HashSet<usize>,
+    /// Changes that were sent and not answered, by number.
+    pending: BTreeMap<usize, Planned>,
+    sent: usize,
     report: PublishReport,
 }
 
@@ -70,8 +75,22 @@ impl<'a> Run<'a> {
             attributes.push(target.server.dialect.attribute(Attribute::UserSmimeCertificate));
         }
         let report = PublishReport { directory: target.name.clone(), ..PublishReport::default() };
-        let (seen, found) = (HashSet::new(), HashSet::new());
-        Self { target, holders, ours, objects, request, now, by_address, attributes, seen, found, report }
+        let (seen, found, pending) = (HashSet::new(), HashSet::new(), BTreeMap::new());
+        Self {
+            target,
+            holders,
+            ours,
+            objects,
+            request,
+            now,
+            by_address,
+            attributes,
+            seen,
+            found,
+            pending,
+            sent: 0,
+            report,
+        }
     }
 
     pub(super) fn go(mut self, wait: &Wait<'_>) -> PublishReport {
@@ -108,11 +127,17 @@ impl<'a> Run<'a> {
 
     fn online(&mut self, wait: &Wait<'_>) -> Result<(), LdapError> {
         let mut session = Session::new(&self.target.server);
+        let outcome = self.all(&mut session, wait);
+        let settled = self.settle(&mut session, None);
+        outcome.and(settled)
+    }
+
+    fn all(&mut self, session: &mut Session<'_>, wait: &Wait<'_>) -> Result<(), LdapError> {
         let total = self.holders.list.len() as u64;
         let mut done = 0_u64;
         for batch in self.holders.list.chunks(BATCH) {
             let filter = self.filter(batch);
-            self.entries(&mut session, &filter)?;
+            self.entries(session, &filter)?;
             done += batch.len() as u64;
             (wait.progress)(done, total);
         }
@@ -120,7 +145,7 @@ impl<'a> Run<'a> {
             // What nobody's address leads to any more: renamed, or emptied when somebody left.
             let held = self.attributes[self.target.find_by.len()..].iter();
             let filter = Filter::any(held.map(|name| Filter::present(name)));
-            self.entries(&mut session, &filter)?;
+            self.entries(session, &filter)?;
         }
         Ok(())
     }
@@ -136,7 +161,7 @@ impl<'a> Run<'a> {
             self.report.changed.extend(planned.into_iter().map(|one| one.report));
             return Ok(());
         }
-        self.apply(session, planned)
+        planned.into_iter().try_for_each(|one| self.send(session, one))
     }
 
     fn filter(&self, batch: &[Holder]) -> Filter {
@@ -159,53 +184,70 @@ impl<'a> Run<'a> {
         }
         self.report.entries += 1;
         let matched = self.matched(entry);
-        self.plan(entry, &matched).map(|report| Planned { report, matched })
+        self.plan(entry, &matched).map(|report| Planned { report, matched, again: false })
     }
 
-    /// Makes changes. What the server refuses is reported; only the loss of the directory ends the run.
-    fn apply(&mut self, session: &mut Session<'_>, mut planned: Vec<Planned>) -> Result<(), LdapError> {
-        let (mut in_vain, mut again) = (0, false);
-        while !planned.is_empty() {
-            let mut answers: Vec<Option<Result<(), LdapError>>> = planned.iter().map(|_| None).collect();
-            let requests = planned.iter().map(|one| (one.report.dn.as_str(), one.report.changes.as_slice()));
-            let outcome = session.modify_all(requests, |number, answer| {
-                if let Some(place) = answers.get_mut(number) {
-                    *place = Some(answer);
-                }
-            });
-            in_vain = if answers.iter().any(Option::is_some) { 0 } else { in_vain + 1 };
-            let mut in_doubt = Vec::new();
-            for (mut one, answer) in planned.into_iter().zip(answers) {
-                match answer {
-                    None => in_doubt.push(one),
-                    // What was on the way when the connection was lost may have come first.
-                    Some(Err(_)) if again && self.is_done(session, &one) => {
-                        self.report.changed.push(one.made())
-                    }
-                    Some(answer) => {
-                        one.report.failed = answer.err().map(|error| error.to_string()).or(one.report.failed);
-                        self.report.changed.push(one.made());
-                    }
-                }
+    /// Sends the changes of an entry; answers are taken as they come.
+    fn send(&mut self, session: &mut Session<'_>, one: Planned) -> Result<(), LdapError> {
+        match self.send_one(session, one) {
+            Ok(()) => Ok(()),
+            lost => self.settle(session, lost.err()),
+        }
+    }
+
+    fn send_one(&mut self, session: &mut Session<'_>, one: Planned) -> Result<(), LdapError> {
+        let mut answers = Vec::new();
+        self.sent += 1;
+        let told = |number, answer| answers.push((number, answer));
+        let outcome = session.send_changes(self.sent, &one.report.dn, &one.report.changes, told);
+        self.pending.insert(self.sent, one);
+        self.take(session, answers);
+        outcome
+    }
+
+    /// Waits for all answers. Where the connection was lost, nobody knows: those entries are read again, and changed if
+    /// they were not. Only the loss of the directory ends the run.
+    fn settle(&mut self, session: &mut Session<'_>, mut lost: Option<LdapError>) -> Result<(), LdapError> {
+        let (mut in_vain, mut known) = (0, self.report.changed.len());
+        while !self.pending.is_empty() {
+            if lost.is_none() {
+                let mut answers = Vec::new();
+                lost = session.await_changes(|number, answer| answers.push((number, answer))).err();
+                self.take(session, answers);
             }
-            let Err(lost) = outcome else { return Ok(()) };
+            in_vain = if self.report.changed.len() > known { 0 } else { in_vain + 1 };
+            known = self.report.changed.len();
             if in_vain == 2 {
-                return Err(lost);
+                return Err(lost.unwrap_or_else(|| session.lost()));
             }
-            (planned, again) = (Vec::new(), true);
-            for mut one in in_doubt {
+            for (_, mut one) in std::mem::take(&mut self.pending) {
                 // Once more, from what is there now.
-                let Ok(entry) = session.read(&one.report.dn, &self.attributes) else { return Err(lost) };
+                let entry = session.read(&one.report.dn, &self.attributes);
+                let entry = entry.map_err(|error| lost.take().unwrap_or(error))?;
                 match entry.and_then(|entry| self.plan(&entry, &one.matched)) {
                     Some(rest) => {
-                        one.report.changes = rest.changes;
-                        planned.push(one);
+                        (one.report.changes, one.again) = (rest.changes, true);
+                        lost = self.send_one(session, one).err();
                     }
                     None => self.report.changed.push(one.made()),
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes answers; what the server refused is reported.
+    fn take(&mut self, session: &mut Session<'_>, answers: Vec<(usize, Result<(), LdapError>)>) {
+        for (number, answer) in answers {
+            let Some(mut one) = self.pending.remove(&number) else { continue };
+            if let Err(refused) = answer {
+                // What was on the way when the connection was lost may have come first.
+                if !(one.again && self.is_done(session, &one)) {
+                    one.report.failed = Some(refused.to_string());
+                }
+            }
+            self.report.changed.push(one.made());
+        }
     }
 
     /// Whether an entry is as it should be by now.

@@ -12,6 +12,12 @@ impl<'a> Session<'a> {
         Self { config, connection: None }
     }
 
+    /// For when nothing else says why.
+    pub(super) fn lost(&self) -> LdapError {
+        let (action, why) = ("change an entry", "the connection ended again and again".to_owned());
+        LdapError::Connection { server: self.config.url.clone(), action, why }
+    }
+
     fn with<T>(&mut self, ask: impl FnOnce(&mut Connection) -> Result<T, LdapError>) -> Result<T, LdapError> {
         let mut connection = match self.connection.take() {
             Some(open) => open,
@@ -53,13 +59,24 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Changes entries; if the connection is lost, nobody knows of those that `told` did not get.
-    pub(super) fn modify_all<'e>(
+    /// Sends changes of an entry, and may tell of earlier ones; if the connection is lost, nobody knows of those
+    /// that `told` did not get.
+    pub(super) fn send_changes(
         &mut self,
-        entries: impl Iterator<Item = (&'e str, &'e [Change])>,
+        number: usize,
+        dn: &str,
+        changes: &[Change],
         told: impl FnMut(usize, Result<(), LdapError>),
     ) -> Result<(), LdapError> {
-        self.with(|connection| connection.modify_all(entries, told))
+        self.with(|connection| connection.send_changes(number, dn, changes, told))
+    }
+
+    /// Waits for the answers to all that was sent over this connection.
+    pub(super) fn await_changes(
+        &mut self,
+        told: impl FnMut(usize, Result<(), LdapError>),
+    ) -> Result<(), LdapError> {
+        self.with(|connection| connection.await_changes(told))
     }
 
     pub(super) fn read(&mut self, dn: &str, attributes: &[&str]) -> Result<Option<Entry>, LdapError> {
