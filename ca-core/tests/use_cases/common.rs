@@ -11,6 +11,8 @@ use ca_core::domain::template::SubjectAttribute;
 use ca_core::domain::{KeyAlgorithm, Timestamp};
 use ca_core::init::{InitRequest, init};
 use ca_core::issue::{IssueRequest, Issued, Output, SubjectKey, issue};
+use ca_core::pair::{Escrow, Pair, PairFiles, PairRequest, issue_pair};
+use ca_core::signing::pkcs12::Pkcs12Profile;
 use ca_core::signing::{KdfCost, Passphrase};
 use ca_core::{Authority, AuthorityKey, Home, Result, Wait, templates};
 use tempfile::TempDir;
@@ -143,4 +145,46 @@ impl Fixture {
     pub(crate) fn size(&self) -> u64 {
         self.home.ledger().unwrap().checkpoint().size
     }
+}
+
+/// The templates of a pair: signing and encryption.
+pub(crate) const PAIR: (&str, &str) = ("smime-signing", "smime-encryption");
+
+/// A pair in one PKCS#12 file of this name.
+pub(crate) fn pair_files(fixture: &Fixture, both: &str) -> PairFiles {
+    PairFiles {
+        both: Some(fixture.path(both)),
+        signing: None,
+        encryption: None,
+        signing_certificate: None,
+        encryption_certificate: None,
+        profile: Pkcs12Profile::Modern,
+        password: Some(Passphrase::from_string("pw for tests".into())),
+        friendly_name: both.into(),
+        replace: false,
+    }
+}
+
+/// Issues a pair with keys made here.
+pub(crate) fn pair(
+    fixture: &Fixture,
+    issuer: &AuthorityKey,
+    mailbox: &str,
+    templates_of: (&str, &str),
+    escrow: Escrow,
+    files: &PairFiles,
+) -> Result<Pair> {
+    let request = PairRequest {
+        issuer,
+        signing: &templates::load(&fixture.home, templates_of.0)?,
+        encryption: &templates::load(&fixture.home, templates_of.1)?,
+        subject: &person(mailbox),
+        signing_key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
+        encryption_key: Some(KeyAlgorithm::P256),
+        days: None,
+        escrow,
+        files,
+        actor: "tester",
+    };
+    issue_pair(&fixture.home, &request, now(), &wait())
 }

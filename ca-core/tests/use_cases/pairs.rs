@@ -7,28 +7,12 @@ use std::sync::Arc;
 
 use ca_core::batch::{BatchKind, BatchReport, BatchRequest, issue_batch};
 use ca_core::domain::{Detail, KeyAlgorithm};
-use ca_core::issue::SubjectKey;
-use ca_core::pair::{Escrow, Pair, PairFiles, PairRequest, issue_pair};
+use ca_core::pair::{Escrow, Pair, PairFiles};
 use ca_core::people;
-use ca_core::signing::Passphrase;
 use ca_core::signing::pkcs12::Pkcs12Profile;
 use ca_core::{AuthorityError, AuthorityKey, ErrorClass, Result, templates};
 
-use crate::common::{Fixture, now, person, wait};
-
-fn files(fixture: &Fixture, both: &str) -> PairFiles {
-    PairFiles {
-        both: Some(fixture.path(both)),
-        signing: None,
-        encryption: None,
-        signing_certificate: None,
-        encryption_certificate: None,
-        profile: Pkcs12Profile::Modern,
-        password: Some(Passphrase::from_string("pw for tests".into())),
-        friendly_name: "Alice".into(),
-        replace: false,
-    }
-}
+use crate::common::{self, Fixture, PAIR, now, pair_files, wait};
 
 fn pair(
     fixture: &Fixture,
@@ -37,33 +21,19 @@ fn pair(
     escrow: Escrow,
     files: &PairFiles,
 ) -> Result<Pair> {
-    let request = PairRequest {
-        issuer,
-        signing: &templates::load(&fixture.home, templates_of.0)?,
-        encryption: &templates::load(&fixture.home, templates_of.1)?,
-        subject: &person("alice@example.test"),
-        signing_key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
-        encryption_key: Some(KeyAlgorithm::P256),
-        days: None,
-        escrow,
-        files,
-        actor: "tester",
-    };
-    issue_pair(&fixture.home, &request, now(), &wait())
+    common::pair(fixture, issuer, "alice@example.test", templates_of, escrow, files)
 }
-
-const PAIR: (&str, &str) = ("smime-signing", "smime-encryption");
 
 #[test]
 fn a_pair_is_two_entries_of_one_act_and_one_file() {
     let fixture = Fixture::with_authorities();
     let issuer = fixture.unlock("issuing");
     let before = fixture.size();
-    let done = pair(&fixture, &issuer, PAIR, Escrow::None, &files(&fixture, "alice.p12")).unwrap();
+    let done = pair(&fixture, &issuer, PAIR, Escrow::None, &pair_files(&fixture, "alice.p12")).unwrap();
     assert_eq!((done.signing.position, done.encryption.position), (before, before + 1));
     assert_eq!(done.signing.files, [fixture.path("alice.p12")]);
     // A file that is there stays, and neither of the two is issued.
-    let again = pair(&fixture, &issuer, PAIR, Escrow::None, &files(&fixture, "alice.p12")).unwrap_err();
+    let again = pair(&fixture, &issuer, PAIR, Escrow::None, &pair_files(&fixture, "alice.p12")).unwrap_err();
     assert_eq!(again.class(), ErrorClass::Refused, "{again}");
     assert_eq!(fixture.size(), before + 2);
 }
@@ -73,14 +43,15 @@ fn without_recovery_agents_a_pair_is_refused_unless_asked_for() {
     let fixture = Fixture::with_authorities();
     let issuer = fixture.unlock("issuing");
     let before = fixture.size();
-    let error = pair(&fixture, &issuer, PAIR, Escrow::Agents, &files(&fixture, "alice.p12")).unwrap_err();
+    let error =
+        pair(&fixture, &issuer, PAIR, Escrow::Agents, &pair_files(&fixture, "alice.p12")).unwrap_err();
     assert!(error.to_string().contains("--no-escrow"), "{error}");
     for (templates_of, says) in [
         (("smime-dual", "smime-encryption"), "encryption as well"),
         (("smime-signing", "smime-dual"), "signing as well"),
     ] {
         let error =
-            pair(&fixture, &issuer, templates_of, Escrow::None, &files(&fixture, "x.p12")).unwrap_err();
+            pair(&fixture, &issuer, templates_of, Escrow::None, &pair_files(&fixture, "x.p12")).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
     assert_eq!(fixture.size(), before);

@@ -3,18 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use ca_core::domain::KeyAlgorithm;
 use ca_core::files::fault::{self, Failure};
-use ca_core::issue::SubjectKey;
 use ca_core::ldap::entries_of_ldif;
-use ca_core::pair::{Escrow, PairFiles, PairRequest, issue_pair};
+use ca_core::pair::Escrow;
 use ca_core::publish::config::PublishConfig;
 use ca_core::publish::ldap::{PublishRequest, publish};
-use ca_core::signing::Passphrase;
-use ca_core::signing::pkcs12::Pkcs12Profile;
-use ca_core::{AuthorityKey, Result, templates};
+use ca_core::{AuthorityKey, Result};
 
-use crate::common::{Fixture, now, person, wait};
+use crate::common::{self, Fixture, PAIR, now, pair_files, wait};
 
 const CONFIG: &str = "\
 version: 1
@@ -26,30 +22,8 @@ directories:
 ";
 
 fn pair(fixture: &Fixture, issuer: &AuthorityKey, file: &str) -> Result<()> {
-    let files = PairFiles {
-        both: Some(fixture.path(file)),
-        signing: None,
-        encryption: None,
-        signing_certificate: None,
-        encryption_certificate: None,
-        profile: Pkcs12Profile::Modern,
-        password: Some(Passphrase::from_string("pw for tests".into())),
-        friendly_name: "Alice".into(),
-        replace: false,
-    };
-    let request = PairRequest {
-        issuer,
-        signing: &templates::load(&fixture.home, "smime-signing")?,
-        encryption: &templates::load(&fixture.home, "smime-encryption")?,
-        subject: &person("alice@example.test"),
-        signing_key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
-        encryption_key: Some(KeyAlgorithm::P256),
-        days: None,
-        escrow: Escrow::None,
-        files: &files,
-        actor: "tester",
-    };
-    issue_pair(&fixture.home, &request, now(), &wait()).map(drop)
+    let files = pair_files(fixture, file);
+    common::pair(fixture, issuer, "alice@example.test", PAIR, Escrow::None, &files).map(drop)
 }
 
 /// What a run would publish for alice; how many of these values are signed objects.

@@ -7,17 +7,17 @@ use std::path::Path;
 use ca_core::batch::{BatchKind, BatchRequest, Expiring, expiring_table, issue_batch};
 use ca_core::domain::{KeyAlgorithm, ReasonCode, RevocationState, SerialNumber, Timestamp, Transition};
 use ca_core::files::fault::{self, Failure};
-use ca_core::issue::{Issued, SubjectKey};
-use ca_core::pair::{Escrow, Pair, PairFiles, PairRequest, issue_pair};
+use ca_core::issue::Issued;
+use ca_core::pair::{Escrow, Pair};
 use ca_core::people;
 use ca_core::person::{EncryptionFate, RenameRequest, dossier, plan_leave, plan_rename, rename};
 use ca_core::renew::{Candidate, RenewFiles, RenewRequest, RenewTarget, RenewalKey, find, renew};
 use ca_core::revoke::{Target, plan};
 use ca_core::signing::Passphrase;
 use ca_core::signing::pkcs12::Pkcs12Profile;
-use ca_core::{AuthorityKey, ErrorClass, Result, templates};
+use ca_core::{AuthorityKey, ErrorClass, Result};
 
-use crate::common::{Fixture, now, person, wait};
+use crate::common::{self, Fixture, PAIR, now, pair_files, wait};
 
 const ALICE: &str = "alice@example.test";
 
@@ -26,30 +26,7 @@ fn later(days: u64) -> Timestamp {
 }
 
 fn pair(fixture: &Fixture, issuer: &AuthorityKey, mailbox: &str, file: &str) -> Pair {
-    let files = PairFiles {
-        both: Some(fixture.path(file)),
-        signing: None,
-        encryption: None,
-        signing_certificate: None,
-        encryption_certificate: None,
-        profile: Pkcs12Profile::Modern,
-        password: Some(Passphrase::from_string("pw for tests".into())),
-        friendly_name: mailbox.into(),
-        replace: false,
-    };
-    let request = PairRequest {
-        issuer,
-        signing: &templates::load(&fixture.home, "smime-signing").unwrap(),
-        encryption: &templates::load(&fixture.home, "smime-encryption").unwrap(),
-        subject: &person(mailbox),
-        signing_key: SubjectKey::Generate(Some(KeyAlgorithm::P256)),
-        encryption_key: Some(KeyAlgorithm::P256),
-        days: None,
-        escrow: Escrow::None,
-        files: &files,
-        actor: "tester",
-    };
-    issue_pair(&fixture.home, &request, now(), &wait()).unwrap()
+    common::pair(fixture, issuer, mailbox, PAIR, Escrow::None, &pair_files(fixture, file)).unwrap()
 }
 
 fn files(pkcs12: Option<&Path>, certificates: Option<&Path>) -> RenewFiles {
