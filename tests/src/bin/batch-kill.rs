@@ -1,13 +1,12 @@
 //! Kills a batch at random moments and runs the same command again, until it is
 //! done: then everybody has one pair, and every PKCS#12 file opens with its password.
 //!
-//! `batch-kill [--rounds N] [--people N] [--kills N] [--seed S]`; by default one batch
-//! of 1,000 people, killed at 200 random points of its way. Many rounds with few kills
-//! look at the first call more often. The seed is printed.
+//! Many rounds with few kills look at the first call more often. The seed is printed.
 
 use chancery_tests::dice::Dice;
 use chancery_tests::home::text;
 use chancery_tests::{Home, Tool};
+use clap::Parser;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -18,10 +17,21 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// People in one commit at most, as `ca issue --batch` has it.
 const GROUP: u64 = 64;
 
-fn argument(name: &str, otherwise: u64) -> u64 {
-    let words: Vec<String> = std::env::args().collect();
-    let Some(at) = words.iter().position(|word| word == name) else { return otherwise };
-    words.get(at + 1).and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} wants a number"))
+/// Kills a batch at random moments, and goes on with it until it is done.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Batches.
+    #[arg(long, default_value_t = 1)]
+    rounds: u64,
+    /// People in each.
+    #[arg(long, default_value_t = 1_000)]
+    people: u64,
+    /// Random points of its way at which each is killed.
+    #[arg(long, default_value_t = 200)]
+    kills: u64,
+    /// Where the random numbers begin; the clock without it.
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 fn command(home: &Home, round: u64) -> Tool {
@@ -207,11 +217,9 @@ fn check(home: &Home, round: u64, people: u64) -> Result<(), String> {
 }
 
 fn main() -> ExitCode {
-    let rounds = argument("--rounds", 1);
-    let people = argument("--people", 1_000);
-    let kills = argument("--kills", 200);
+    let Cli { rounds, people, kills, seed } = Cli::parse();
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().into());
-    let seed = argument("--seed", clock).max(1);
+    let seed = seed.unwrap_or(clock).max(1);
     println!("batch-kill: {rounds} rounds of {people} people, {kills} kills each, seed {seed}");
     let home = Home::prepared();
     let mut dice = Dice::new(seed);

@@ -1,17 +1,28 @@
 //! Kills `ca` at random moments, round after round, and checks after each that
 //! nothing acknowledged is lost and that the next command works.
 //!
-//! `random-kill [--rounds N] [--seed S]`; 1,000 rounds by default. The seed is
-//! printed, so that a run can be repeated (as far as timing allows).
+//! The seed is printed, so that a run can be repeated (as far as timing allows).
 
 use chancery_tests::dice::Dice;
 use chancery_tests::home::text;
 use chancery_tests::{Home, Tool, openssl};
+use clap::Parser;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Kills `ca` at random moments, round after round, and checks that nothing is lost.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// How often.
+    #[arg(long, default_value_t = 1_000)]
+    rounds: u64,
+    /// Where the random numbers begin; the clock without it.
+    #[arg(long)]
+    seed: Option<u64>,
+}
 
 /// Serial numbers of people's certificates with their states.
 type States = BTreeMap<String, String>;
@@ -101,21 +112,10 @@ fn killed_after(command: &Tool, delay: Duration) -> bool {
     child.wait().expect("wait").success()
 }
 
-fn argument(name: &str) -> Option<u64> {
-    let words: Vec<String> = std::env::args().collect();
-    let at = words.iter().position(|word| word == name)?;
-    Some(
-        words
-            .get(at + 1)
-            .and_then(|value| value.parse().ok())
-            .unwrap_or_else(|| panic!("{name} wants a number")),
-    )
-}
-
 fn main() -> ExitCode {
-    let rounds = argument("--rounds").unwrap_or(1_000);
+    let Cli { rounds, seed } = Cli::parse();
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.subsec_nanos().into());
-    let seed = argument("--seed").unwrap_or(clock).max(1);
+    let seed = seed.unwrap_or(clock).max(1);
     println!("random-kill: {rounds} rounds, seed {seed}");
     let home = Home::prepared();
     let mut dice = Dice::new(seed);

@@ -5,35 +5,48 @@
 //! be missing; each revocation must be seen within a second of `ca revoke` returning.
 //! Beside them wrk asks about all without pause, and must see no other status than 200, no
 //! unsigned answer, no error of a connection and no timeout.
-//!
-//! `load-test [--revocations N] [--connections C] [--wrk C] [--visible-within SECONDS] [--seed S]`;
-//! 1,000 revocations, 16 connections of checking clients and 64 of wrk, and one second by
-//! default.
 
 use ca_domain::SerialNumber;
 use ca_status::ocsp::{CertHash, IssuerIds, request};
-use chancery_hostile::argument;
 use chancery_hostile::load::wrk::Wrk;
 use chancery_hostile::load::{Load, Subject};
 use chancery_tests::asking::Question;
 use chancery_tests::home::text;
 use chancery_tests::responder::{Served, memory};
 use chancery_tests::{Daemon, Home, Tool};
+use clap::Parser;
 use der::DecodePem;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 use x509_cert::Certificate;
 
+/// Revokes certificates while clients ask about them; every answer must be right.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Certificates that are revoked.
+    #[arg(long, default_value_t = 1_000)]
+    revocations: u64,
+    /// Clients that check what they are answered, each with a connection.
+    #[arg(long, default_value_t = 16)]
+    connections: u64,
+    /// Connections of wrk.
+    #[arg(long, default_value_t = 64)]
+    wrk: u64,
+    /// Seconds in which a revocation must be seen.
+    #[arg(long, default_value_t = 1)]
+    visible_within: u64,
+    /// Where the random numbers begin.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
 /// Some people besides, who stay good.
 const MORE: u64 = 50;
 
 fn main() -> ExitCode {
-    let revocations = argument("--revocations", 1_000);
-    let connections = argument("--connections", 16);
-    let hammering = argument("--wrk", 64);
-    let limit = Duration::from_secs(argument("--visible-within", 1));
-    let seed = argument("--seed", 1);
+    let Cli { revocations, connections, wrk: hammering, visible_within, seed } = Cli::parse();
+    let limit = Duration::from_secs(visible_within);
     // All of them come from one address.
     let mut served = Served::start("max_connections_per_source: 512\n");
     let issuer = std::fs::read(served.home.path("issuing.crt")).expect("issuing.crt");

@@ -2,17 +2,16 @@
 //! requests: real clients' ones, changed. None may panic, take more memory than its
 //! budget, or make "good" of a certificate that was not issued.
 //!
-//! `mutate-requests [--count N] [--seed S] [--threads T]`; a million on one thread by
-//! default. The same seed and number of threads make the same requests.
+//! The same seed and number of threads make the same requests.
 
 use ca_domain::{KeyIdentifier, ReasonCode, SerialNumber, Timestamp};
 use ca_ledger::{Entry, EntryKind};
 use ca_status::ocsp::{
     Answer, AnswerClass, AnswerPolicy, NeverIssued, NoncePolicy, Responder, SimpleRequests, request,
 };
-use chancery_hostile::argument;
 use chancery_tests::corpus;
 use chancery_tests::mutate::{Kind, Mutator, path};
+use clap::Parser;
 use der::Decode;
 use ocsp_responder::intake;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +21,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use x509_cert::Certificate;
+
+/// Gives the responder's parser mutated requests, and counts what comes out.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Requests.
+    #[arg(long, default_value_t = 1_000_000)]
+    count: u64,
+    /// Threads.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    threads: u64,
+    /// Where the random numbers begin; the clock without it.
+    #[arg(long)]
+    seed: Option<u64>,
+}
 
 /// A request may take this much memory for each of its octets while it is read and
 /// looked up, and [`MEMORY_FIXED`] besides.
@@ -274,10 +287,9 @@ fn name(class: AnswerClass) -> &'static str {
 }
 
 fn main() -> ExitCode {
-    let count = argument("--count", 1_000_000);
-    let threads = argument("--threads", 1).max(1);
+    let Cli { count, threads, seed } = Cli::parse();
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
-    let seed = argument("--seed", clock);
+    let seed = seed.unwrap_or(clock);
     println!("mutate-requests: {count} requests, seed {seed}, {threads} threads");
     let bench = Arc::new(Bench::new());
     let began = Instant::now();
