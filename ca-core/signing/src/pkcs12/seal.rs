@@ -151,3 +151,22 @@ fn mac(
     let mac_salt = OctetString::new(salt).map_err(failed())?;
     Ok(MacData { mac: DigestInfo { algorithm, digest }, mac_salt, iterations: rounds })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many salts that are not looked at, 15 mislead.
+    #[test]
+    fn no_salt_misleads_gpgsm() {
+        let text = "pw-for-import";
+        let passphrase = Passphrase::from_string(text.into());
+        for _ in 0..2_000 {
+            let (algorithm, _) = pbe_3des(b"plain", &passphrase, 1).unwrap();
+            let parameters: Pkcs12PbeParams = algorithm.parameters.unwrap().decode_as().unwrap();
+            let salt: &[u8; 8] = parameters.salt.as_bytes().try_into().unwrap();
+            let key = derive_key_utf8::<Sha1>(text, salt, Pkcs12KeyType::EncryptionKey, 1, 24).unwrap();
+            assert!(!salt::misleads_gpgsm(salt, text, &key));
+        }
+    }
+}
