@@ -304,8 +304,8 @@ fn shared(
     // Two answers may be of one second, so that their dates are the same (RFC 9110, section
     // 8.8.2.2): by date alone, only what is older than the client's counts as unchanged.
     let modified = info.this_update.saturating_add(1);
-    let tag = given.tag.to_str().unwrap_or_default();
-    let unchanged = request.is_some_and(|request| is_unchanged(request, tag, modified));
+    let tag = || given.tag.to_str().unwrap_or_default();
+    let unchanged = request.is_some_and(|request| is_unchanged(request, tag(), modified));
     let age = limit.seconds.min(info.max_age).min(info.next_update.seconds_since(now));
     // A serial never seen may be issued any moment: no cache keeps that for a day.
     let whole = info.next_update.seconds_since(info.this_update);
