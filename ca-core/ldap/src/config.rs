@@ -63,12 +63,8 @@ pub enum Sasl {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Login<'a> {
     External,
-    #[cfg(feature = "gssapi")]
     Gssapi,
-    Simple {
-        dn: &'a str,
-        password_file: &'a Path,
-    },
+    Simple { dn: &'a str, password_file: &'a Path },
 }
 
 const fn default_timeout() -> u64 {
@@ -76,7 +72,8 @@ const fn default_timeout() -> u64 {
 }
 
 impl DirectoryConfig {
-    /// Checks that the settings fit together. Files are not looked at.
+    /// Checks that the settings fit together. Files are not looked at, and neither is whether this build
+    /// can log in so.
     ///
     /// # Errors
     /// [`LdapError::Config`] with what to write instead.
@@ -88,6 +85,17 @@ impl DirectoryConfig {
         }
         if self.timeout_seconds == 0 || self.timeout_seconds > 3600 {
             return bad("timeout_seconds is not from 1 to 3600");
+        }
+        Ok(())
+    }
+
+    /// Checks that this build of the program can log in as the settings say. For what is about to.
+    ///
+    /// # Errors
+    /// [`LdapError::Build`] with the build that can.
+    pub fn check_build(&self) -> Result<(), LdapError> {
+        if cfg!(not(feature = "gssapi")) && self.sasl == Some(Sasl::Gssapi) {
+            return Err(LdapError::Build { server: self.url.clone() });
         }
         Ok(())
     }
@@ -152,12 +160,7 @@ impl DirectoryConfig {
             (Some(Sasl::Gssapi), None, None) if self.plain => {
                 bad("sasl: gssapi needs TLS; write ldaps://, or start_tls: true in place of plain")
             }
-            #[cfg(feature = "gssapi")]
             (Some(Sasl::Gssapi), None, None) => Ok(Login::Gssapi),
-            #[cfg(not(feature = "gssapi"))]
-            (Some(Sasl::Gssapi), None, None) => {
-                bad("sasl: gssapi needs Kerberos, which this build has not; build it with --features gssapi")
-            }
             (Some(_), ..) => bad("sasl stands alone; remove bind_dn and password_file"),
             _ => bad("nobody logs in; give bind_dn and password_file, or sasl: external or gssapi"),
         }
@@ -238,11 +241,18 @@ mod tests {
     #[test]
     fn kerberos_depends_on_the_build() {
         for url in ["url: ldaps://a.test", "url: ldap://a.test\nstart_tls: true"] {
-            let parsed = parse(&format!("{url}\nsasl: gssapi"));
-            #[cfg(feature = "gssapi")]
-            assert_eq!(parsed.unwrap().login().unwrap(), Login::Gssapi);
-            #[cfg(not(feature = "gssapi"))]
-            assert!(parsed.unwrap_err().contains("--features gssapi"));
+            // The settings are in order everywhere; who logs in is told what is missing.
+            let config = parse(&format!("{url}\nsasl: gssapi")).unwrap();
+            assert_eq!(config.login().unwrap(), Login::Gssapi);
+            let built = config.check_build();
+            if cfg!(feature = "gssapi") {
+                built.unwrap();
+                continue;
+            }
+            for error in [built.unwrap_err(), crate::Connection::open(&config).unwrap_err()] {
+                assert!(matches!(error, LdapError::Build { .. }), "{error}");
+                assert!(error.to_string().contains("--features gssapi"), "{error}");
+            }
         }
     }
 }

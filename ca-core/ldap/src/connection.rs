@@ -63,9 +63,10 @@ impl Connection {
     /// Connects, checks the server's certificate and logs in.
     ///
     /// # Errors
-    /// The settings are wrong, the server cannot be reached or trusted, or it refuses the login.
+    /// The settings are wrong, this build cannot log in so, the server cannot be reached or trusted, or it refuses the login.
     pub fn open(config: &DirectoryConfig) -> Result<Self, LdapError> {
         config.check()?;
+        config.check_build()?;
         let url = config.server()?;
         let protection = match (config.is_plain(), config.start_tls) {
             (true, _) => Protection::None,
@@ -75,7 +76,6 @@ impl Connection {
         let login = config.login()?;
         let (dn, password) = match login {
             Login::External => (String::new(), None),
-            #[cfg(feature = "gssapi")]
             Login::Gssapi => (String::new(), None),
             Login::Simple { dn, password_file } => (dn.to_owned(), Some(password(password_file)?)),
         };
@@ -100,7 +100,6 @@ impl Connection {
             config: config.clone(),
             under_way: several::UnderWay::new(),
         };
-        #[cfg(feature = "gssapi")]
         if login == Login::Gssapi {
             return Ok(connection);
         }

@@ -9,6 +9,15 @@ use ca_files::FileError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LdapError {
+    /// The settings ask for a login that is not in this build of the program.
+    #[error(
+        "{server}: sasl: gssapi needs Kerberos, which this build of the program has not; use one that was built \
+         with --features gssapi"
+    )]
+    Build {
+        /// The server's URL.
+        server: String,
+    },
     /// A file with certificates or a key is not what it must be.
     #[error("{path}: {what}")]
     Certificate {

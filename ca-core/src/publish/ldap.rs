@@ -81,8 +81,8 @@ impl PublishReport {
 /// Makes the directories hold what the ledger says, as far as it is ours to say.
 ///
 /// # Errors
-/// A directory or mailbox that nobody knows, a damaged ledger, another run that goes on. What
-/// goes wrong with a directory or an entry is in the report.
+/// A directory or mailbox that nobody knows, one that this build cannot log in at, a damaged ledger, another
+/// run that goes on. What goes wrong with a directory or an entry is in the report.
 pub fn publish(
     home: &Home,
     config: &PublishConfig,
@@ -95,13 +95,18 @@ pub fn publish(
             return Err(AuthorityError::NotFound(format!("publish.yaml has no directory {name:?}")));
         }
     }
-    let _one_run = WriteLock::acquire(&home.root().join("publish.lock"), wait.timeout, wait.purpose)?;
-    Objects::of(home).complete(home, wait)?;
-    let chosen = config
+    let chosen: Vec<&DirectoryTarget> = config
         .directories
         .iter()
-        .filter(|one| request.directories.is_empty() || request.directories.contains(&one.name));
-    chosen.map(|directory| one(home, directory, request, now, wait)).collect()
+        .filter(|one| request.directories.is_empty() || request.directories.contains(&one.name))
+        .collect();
+    // Before anything is done in another.
+    for directory in chosen.iter().filter(|_| request.entries.is_none()) {
+        directory.server.check_build()?;
+    }
+    let _one_run = WriteLock::acquire(&home.root().join("publish.lock"), wait.timeout, wait.purpose)?;
+    Objects::of(home).complete(home, wait)?;
+    chosen.into_iter().map(|directory| one(home, directory, request, now, wait)).collect()
 }
 
 fn one(

@@ -225,7 +225,7 @@ fn check_directory(
     files: Vec<EntryFile>,
     config: &Path,
 ) -> Result<Place, String> {
-    directory.check().map_err(|error| format!("ldap: {error}"))?;
+    directory.check().and_then(|()| directory.check_build()).map_err(|error| format!("ldap: {error}"))?;
     directory.resolve(config.parent().unwrap_or(Path::new("")));
     let mut entries = BTreeMap::new();
     for entry in files {
@@ -348,6 +348,13 @@ mod tests {
         ] {
             let error = parse(&format!("{{name: x, {}}}", LDAP.replace(from, to))).unwrap_err();
             assert!(error.contains(expected), "{to}: {error}");
+        }
+        let ticket = LDAP.replace("bind_dn: cn=ca, password_file: pw", "sasl: gssapi");
+        match parse(&format!("{{name: x, {ticket}}}")) {
+            Ok(_) => assert!(cfg!(feature = "gssapi")),
+            Err(error) => {
+                assert!(!cfg!(feature = "gssapi") && error.contains("--features gssapi"), "{error}")
+            }
         }
         for (from, to, expected) in [
             ("https://s3.test/", "s3.test", "endpoint"),
