@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ca_domain::template::Template;
-use ca_domain::{KeyIdentifier, RevocationState, SerialNumber, Timestamp};
+use ca_domain::{Detail, KeyIdentifier, RevocationState, SerialNumber, Timestamp};
 use ca_files::{Mode, StagedFile, create_dir_all, sync_dir};
-use ca_ledger::LedgerReader;
+use ca_ledger::{EntryKind, LedgerReader, NewEntry};
 use ca_signing::{SigningKey, SoftwareKey};
 use ca_status::ocsp::presigned::{self, MANIFEST, Manifest, ManifestEntry};
 use ca_status::ocsp::{CertHash, IssuerIds, ResponseSigner, SingleStatus, respond};
@@ -15,6 +15,7 @@ use ca_status::{StatusError, StatusTable};
 use sha2::{Digest, Sha256};
 
 use crate::authority::AuthorityKey;
+use crate::certify::detail_bytes;
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait};
 use crate::init::io;
@@ -120,11 +121,10 @@ pub fn presign(home: &Home, request: &Presign<'_>, now: Timestamp, wait: &Wait<'
     let text = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| AuthorityError::Input(format!("cannot write the list: {error}")))?;
     let list = StagedFile::write_apart(&path, &text, Mode::Public, &mark)?;
-    let delegate = delegate.map(|prepared| {
-        let serial = prepared.serial();
-        commit_with(&mut writer, Vec::new(), vec![prepared], Vec::new(), now, wait).map(|_| serial)
-    });
-    let delegate = delegate.transpose()?;
+    let record = record(request, &manifest, states.len(), &text, now)?;
+    let serial = delegate.as_ref().map(Prepared::serial);
+    // Its certificate first: the answers are of its key.
+    commit_with(&mut writer, Vec::new(), delegate.into_iter().collect(), vec![record], now, wait)?;
     for file in staged {
         file.rename()?;
     }
@@ -136,9 +136,38 @@ pub fn presign(home: &Home, request: &Presign<'_>, now: Timestamp, wait: &Wait<'
         revoked: states.values().filter(|state| **state != RevocationState::Good).count(),
         this_update: now,
         next_update,
-        delegate,
+        delegate: serial,
         manifest: path,
     })
+}
+
+/// What the ledger keeps of the act.
+fn record(
+    request: &Presign<'_>,
+    manifest: &Manifest,
+    certificates: usize,
+    list: &[u8],
+    now: Timestamp,
+) -> Result<(NewEntry, Detail)> {
+    let authority = &request.issuer.authority;
+    let detail = Detail::OcspPresigned {
+        authority: authority.name().to_owned(),
+        certificates,
+        next_update: manifest.next_update.clone(),
+        sha256: hex::encode(Sha256::digest(list)),
+        actor: request.actor.to_owned(),
+    };
+    let entry = NewEntry {
+        kind: EntryKind::OcspPresigned,
+        time: now,
+        authority: authority.key_id()?,
+        serial: None,
+        not_after: None,
+        reason: None,
+        invalidity_date: None,
+        detail: detail_bytes(&detail)?,
+    };
+    Ok((entry, detail))
 }
 
 /// The signer: the authority itself, or a delegate that is certified for this act.

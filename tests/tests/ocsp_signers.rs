@@ -268,6 +268,30 @@ fn an_authority_that_signs_itself() {
         .arg("--check")
         .ok()
         .says(&["an authority's own key signs answers", "is in order"]);
+
+    // It signs ahead as well, and then its key is not needed there.
+    presign(&home, "issuing --ca-signed --days 10 --out ahead");
+    let daemon = responder(&home, "  - certificate: issuing.crt\n    presigned: ahead\n");
+    for (name, status) in [("alice", "good"), ("mallory", "revoked")] {
+        ask(&home, &daemon, "issuing", name).says(&[&format!("{name}.crt: {status}")]);
+    }
+}
+
+/// Signs ahead; the ledger has kept what. What `ca` says.
+fn presign(home: &Home, words: &str) -> serde_json::Value {
+    let said = home.ca(&format!("--json ocsp presign {words} --passphrase-file passphrase")).ok().json();
+    let entry = home.ca("--json ledger show --details --last 1").ok().json();
+    assert_eq!(entry["kind"], "ocspPresigned", "{entry}");
+    let detail = &entry["detail"];
+    for name in ["authority", "certificates", "nextUpdate"] {
+        assert_eq!(detail[name], said[name], "{name}: {detail}");
+    }
+    let list = said["manifest"].as_str().expect("a path");
+    let sum = home.tool("sha256sum", list).ok().text();
+    assert_eq!(detail["sha256"].as_str(), sum.split(' ').next(), "{detail}");
+    home.ca("ledger verify").ok();
+    home.ca("index rebuild").ok();
+    said
 }
 
 /// Adds an answer without a nonce to what pkilint looks at.
@@ -292,10 +316,7 @@ fn an_offline_roots_answers_are_signed_ahead() {
     export(&offline, &["root", "old"]);
     sign_issuing(&offline, &online);
     revoke(&offline, "old", "superseded");
-    let signed = offline
-        .ca("--json ocsp presign root --days 90 --out root-ocsp --passphrase-file passphrase")
-        .ok()
-        .json();
+    let signed = presign(&offline, "root --days 90 --out root-ocsp");
     assert_eq!((&signed["certificates"], &signed["revoked"]), (&2.into(), &1.into()));
     carry(&offline, &online, "root-ocsp");
     carry(&offline, &online, "old.crt");
@@ -315,7 +336,7 @@ fn an_offline_roots_answers_are_signed_ahead() {
     }
     // The next ceremony, taken up while it serves.
     revoke(&offline, "issuing", "cACompromise");
-    offline.ca("ocsp presign root --days 90 --out root-ocsp --passphrase-file passphrase").ok();
+    presign(&offline, "root --days 90 --out root-ocsp");
     carry(&offline, &online, "root-ocsp");
     wait_for("the revocation", LIMIT, || {
         ask(&online, &daemon, "root", "issuing").text().contains("issuing.crt: revoked").then_some(())

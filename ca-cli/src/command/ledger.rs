@@ -161,6 +161,7 @@ fn kind_name(kind: EntryKind) -> &'static str {
         EntryKind::KeyExported => "keyExported",
         EntryKind::KeyRecovered => "keyRecovered",
         EntryKind::NoticesSent => "noticesSent",
+        EntryKind::OcspPresigned => "ocspPresigned",
         EntryKind::RequestSubmitted => "requestSubmitted",
         EntryKind::RequestApproved => "requestApproved",
         EntryKind::RequestRejected => "requestRejected",

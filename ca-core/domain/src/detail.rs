@@ -195,6 +195,20 @@ pub enum Detail {
         /// Who did it.
         actor: String,
     },
+    /// OCSP answers were signed ahead, by the authority or by a delegate whose key
+    /// lived for this act alone.
+    OcspPresigned {
+        /// The authority's name.
+        authority: String,
+        /// Certificates answered for.
+        certificates: usize,
+        /// nextUpdate of the answers, RFC 3339.
+        next_update: String,
+        /// SHA-256 of the list of the answers, hexadecimal; that of each stands there.
+        sha256: String,
+        /// Who did it.
+        actor: String,
+    },
     /// A private key left the archive.
     KeyRecovered {
         /// The request's identifier, hexadecimal.

@@ -90,7 +90,8 @@ fn change(position: u64, entry: &Entry, detail: &Detail) -> Result<Change, Strin
         | (EntryKind::RequestApproved, Detail::RequestApproved { .. })
         | (EntryKind::RequestRejected, Detail::RequestRejected { .. })
         | (EntryKind::PersonLeft, Detail::PersonLeft { .. })
-        | (EntryKind::KeyExported, Detail::KeyExported { .. }) => Ok(Change::None),
+        | (EntryKind::KeyExported, Detail::KeyExported { .. })
+        | (EntryKind::OcspPresigned, Detail::OcspPresigned { .. }) => Ok(Change::None),
         (kind, _) => Err(format!("its detail is not one of a {kind:?} entry")),
     }
 }

@@ -56,6 +56,8 @@ pub enum EntryKind {
     /// A private key left in a file for devices: a profile, or an import of another
     /// management. The serial is of its certificate.
     KeyExported = 21,
+    /// OCSP answers for an authority's certificates were signed ahead.
+    OcspPresigned = 22,
 }
 
 impl EntryKind {
@@ -88,6 +90,7 @@ impl fmt::Display for EntryKind {
             Self::CaCertificateIssued => "CA certificate issued",
             Self::PersonLeft => "person left",
             Self::KeyExported => "key exported",
+            Self::OcspPresigned => "OCSP answers signed ahead",
         })
     }
 }
@@ -106,7 +109,8 @@ impl fmt::Display for EntryKind {
 ///                         keyRecovered(11), escrowThresholdSet(12),
 ///                         noticesSent(13), requestSubmitted(14),
 ///                         requestApproved(15), requestRejected(16),
-///                         caCertificateIssued(17), personLeft(20), keyExported(21) },
+///                         caCertificateIssued(17), personLeft(20), keyExported(21),
+///                         ocspPresigned(22) },
 ///     time            GeneralizedTime,
 ///     authority       OCTET STRING (SIZE (20)),
 ///     serial          [0] IMPLICIT INTEGER OPTIONAL,

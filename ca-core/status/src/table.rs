@@ -180,7 +180,8 @@ impl StatusTable {
             | EntryKind::RequestApproved
             | EntryKind::RequestRejected
             | EntryKind::PersonLeft
-            | EntryKind::KeyExported => return Ok(None),
+            | EntryKind::KeyExported
+            | EntryKind::OcspPresigned => return Ok(None),
             EntryKind::Revoked => {
                 Transition::Revoke { reason: reason()?, invalidity_date: entry.invalidity_date }
             }
