@@ -28,8 +28,9 @@ pub const CRL_TYPE: &str = "application/pkix-crl";
 /// The media type of PEM files.
 pub const PEM_TYPE: &str = "application/x-pem-file";
 
-/// The lock of what belongs to no authority alone, below the directory.
-const SHARED: &str = ".shared.lock";
+/// The lock of what belongs to no authority alone, below the directory. That of an authority has
+/// its name before the second dot.
+const SHARED: &str = ".lock";
 /// For which somebody who writes such a file is waited.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 

@@ -86,6 +86,20 @@ fn a_bad_one_never_replaces_a_good_one() {
     assert_eq!(bench.alarms(&daemon), [""; 0]);
 }
 
+/// The publisher's own lock was the one of an authority of this name.
+#[test]
+fn an_authority_may_be_called_shared() {
+    let bench = Bench::new();
+    let mut daemon = bench.open(
+        "  - name: shared\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n",
+    );
+    bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
+    daemon.tick();
+    assert_eq!(bench.alarms(&daemon), [""; 0]);
+    let read = |name: &str| fs::read(bench.published(&format!("crl/{name}.pem"))).unwrap();
+    assert_eq!(read("bundle"), read("shared"));
+}
+
 #[test]
 fn its_end_is_announced() {
     let bench = Bench::new();
