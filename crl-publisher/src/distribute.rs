@@ -9,11 +9,13 @@ use std::sync::Arc;
 use ca_domain::Timestamp;
 use ca_service::watch::Fingerprint;
 use ca_service::{Alarms, Authority, Clock, Span};
+use ca_status::StatusError;
+use ca_status::crl::{CrlReader, acceptable_successor};
 use der::pem;
 
 use crate::published::{Published, same_octets};
 use crate::shelf::{PublishError, Shelf};
-use crate::status::CrlStatus;
+use crate::status::{CrlStatus, Told};
 
 /// The source is looked at this often even without file events.
 const WAIT: Span = Span::seconds(5);
@@ -22,6 +24,8 @@ const MAX_PEM: u64 = 64 << 20;
 /// Without another word an alarm is raised this long before the CRL ends, or in the
 /// last tenth of its life if that is shorter.
 const WARN_BEFORE: Span = Span::days(14);
+
+const UNFIT: &str = "the CRL offered cannot be published";
 
 /// What a CRL is read from.
 trait Source: Read + Seek {}
@@ -89,7 +93,7 @@ impl Distributor {
                     if self.memory.result.as_ref().is_none_or(|(_, told)| *told != text) {
                         self.memory.result = Some((now, text));
                     }
-                    self.alarms.raise(&self.topic("source"), "the CRL offered cannot be published", error);
+                    self.alarms.raise(&self.topic("source"), UNFIT, error);
                 }
             }
         }
@@ -107,6 +111,32 @@ impl Distributor {
         }
         self.alarms.clear(&self.topic("source"));
         self.check_age(self.clock.now());
+    }
+
+    /// Says in alarms how old the published CRL is, and whether the source could be published, for
+    /// `--check`: nothing is served or written.
+    pub fn survey(&mut self, told: Option<&Told>) {
+        let now = self.clock.now();
+        self.look_at_file();
+        if self.memory.last.is_some() || told.is_some_and(|told| told.has_published(&self.name)) {
+            self.check_age(now);
+        }
+        if let Err(error) = self.try_source(now) {
+            self.alarms.raise(&self.topic("source"), UNFIT, error);
+        }
+    }
+
+    /// Why the source could not be published.
+    fn try_source(&self, now: Timestamp) -> Result<(), SourceError> {
+        let Some(source) = self.news()? else { return Ok(()) };
+        let old = self.memory.last.as_ref().map(|old| &old.frame);
+        let fit = CrlReader::open(source).and_then(|mut crl| {
+            crl.accept(&self.authority.certificate)?;
+            acceptable_successor(old, crl.frame(), now)
+        });
+        let refused =
+            |error: StatusError| SourceError::Refused { path: self.source.clone(), source: error.into() };
+        fit.map_err(refused)
     }
 
     /// Forgets what it knows of the file: another process wrote it.
@@ -177,25 +207,27 @@ impl Distributor {
         self.memory.taken = None;
     }
 
-    fn take(&mut self, now: Timestamp) -> Result<(), SourceError> {
+    /// The source, if it is another CRL than the published one.
+    fn news(&self) -> Result<Option<Box<dyn Source>>, SourceError> {
         let path = || self.source.clone();
         let read = |source| SourceError::Read { path: path(), source };
         let mut source = self.open().map_err(read)?.ok_or_else(|| SourceError::Form { path: path() })?;
-        let old = self.memory.last.as_ref();
-        let mut same = || match old {
-            Some(old) => same_octets(&mut old.octets(), &mut source).and_then(|same| {
-                source.rewind()?;
-                Ok(same)
-            }),
-            None => Ok(false),
-        };
-        if same().map_err(read)? {
-            return Ok(());
+        if let Some(old) = &self.memory.last {
+            if same_octets(&mut old.octets(), &mut source).map_err(read)? {
+                return Ok(None);
+            }
+            source.rewind().map_err(read)?;
         }
+        Ok(Some(source))
+    }
+
+    fn take(&mut self, now: Timestamp) -> Result<(), SourceError> {
+        let Some(mut source) = self.news()? else { return Ok(()) };
+        let old = self.memory.last.as_ref();
         let new = self
             .shelf
             .adopt(&self.name, &self.authority, old, now, &mut source)
-            .map_err(|source| SourceError::Refused { path: path(), source })?;
+            .map_err(|source| SourceError::Refused { path: self.source.clone(), source })?;
         tracing::info!(authority = self.name, number = %new.number, "published a CRL");
         self.memory.file = Some(Fingerprint::of(&self.shelf.path(&self.name)));
         self.alarms.clear(&self.topic("file"));

@@ -15,6 +15,7 @@
 //! `NAME-authorities`) or by reason beside that of everything, and each a delta
 //! CRL (`NAME-delta`); see [`lists`].
 
+pub mod age;
 pub mod alarms;
 pub mod backoff;
 pub mod catalogue;
@@ -114,12 +115,14 @@ impl Daemon {
         Self::set_up(config, clock, Access::Keep)
     }
 
-    /// What would be wrong, if it were started now. Nothing is written.
+    /// What is wrong with what is published, and would be if it were started now. Nothing is written.
     ///
     /// # Errors
     /// As [`Daemon::open`].
     pub fn check(config: Config, clock: Arc<dyn Clock>) -> Result<Alarms, ServiceError> {
-        Self::set_up(config, clock, Access::Look).map(|daemon| daemon.watched.alarms)
+        let mut daemon = Self::set_up(config, clock, Access::Look)?;
+        daemon.tasks.iter_mut().for_each(Task::survey);
+        Ok(daemon.watched.alarms)
     }
 
     fn set_up(config: Config, clock: Arc<dyn Clock>, access: Access) -> Result<Self, ServiceError> {

@@ -19,10 +19,12 @@ use ca_signing::SigningKey;
 use ca_status::StatusTable;
 use ca_status::crl::{ChangesSince, CrlNumber};
 
+use crate::age;
 use crate::lists::ListPlan;
 use crate::published::Published;
-use crate::schedule::{Window, pause};
+use crate::schedule::pause;
 use crate::shelf::Shelf;
+use crate::status::Told;
 use issue::SignError;
 use kept::Kept;
 pub use pending::Pending;
@@ -329,20 +331,25 @@ impl CrlSigner {
                 alarms.raise(&topic, "there is no CRL", self.means.shelf.path(&kept.name).display());
                 continue;
             };
-            let Window { next_update, .. } = last.window;
             let due = kept.due(None, now);
-            if next_update <= now {
-                alarms.raise(&topic, "the CRL has expired", format!("it ended on {next_update}"));
-            } else if next_update.seconds_since(now) <= kept.schedule.margin().as_secs() {
-                let margin = kept.schedule.margin();
-                let what = format!("it ends on {next_update}, in less than {margin}; it was due on {due}");
-                alarms.raise(&topic, "the CRL ends soon and is not renewed", what);
+            if let Some((summary, what)) = age::fault(last.window, kept.renew_by(last.window), now) {
+                alarms.raise(&topic, summary, format!("{what}; the next was due on {due}"));
             } else if due.saturating_add(LATE) < now {
-                let what = format!("it was due on {due} and ends on {next_update}");
+                let what = format!("it was due on {due} and ends on {}", last.window.next_update);
                 alarms.raise(&topic, "the next CRL is late", what);
             } else {
                 alarms.clear(&topic);
             }
+        }
+    }
+
+    /// Says in alarms how old its published CRLs are, for `--check`: nothing is signed, served or
+    /// written. What is late is none: a start would make it good.
+    pub fn survey(&self, told: Option<&Told>) {
+        let Means { shelf, clock, alarms, .. } = &self.means;
+        for kept in std::iter::once(&self.full).chain(&self.delta) {
+            let path = shelf.path(&kept.name);
+            age::survey((&path, &kept.name), told, |window| kept.renew_by(window), clock.now(), alarms);
         }
     }
 

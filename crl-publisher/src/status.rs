@@ -1,6 +1,7 @@
 //! How the publisher is: what it published, what comes next, what went wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +12,7 @@ use axum::routing::get;
 use ca_domain::Timestamp;
 use ca_files::{FileError, Mode, write_atomic};
 use ca_service::{Alarms, Clock};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// One CRL.
@@ -68,8 +69,33 @@ pub struct AuthorityStatus {
     pub role: &'static str,
     /// Who publishes, as it calls itself.
     pub publisher: String,
+    /// What is wrong with the clock of this process, if it jumped.
+    pub clock: Option<String>,
     /// Its CRLs.
     pub crls: Vec<CrlStatus>,
+}
+
+/// What a publisher told of an authority, as far as `--check` wants to know.
+#[derive(Debug, Deserialize)]
+pub struct Told {
+    /// What was wrong with its clock.
+    #[serde(default)]
+    pub clock: Option<String>,
+    crls: Vec<ToldCrl>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ToldCrl {
+    name: String,
+    number: Option<String>,
+}
+
+impl Told {
+    /// Whether there was a CRL of this name.
+    #[must_use]
+    pub fn has_published(&self, name: &str) -> bool {
+        self.crls.iter().any(|crl| crl.name == name && crl.number.is_some())
+    }
 }
 
 /// How all authorities are. Clones are the same.
@@ -153,9 +179,19 @@ impl StatusFile {
         }
         let mut text = serde_json::to_vec(status).unwrap_or_default();
         text.push(b'\n');
-        write_atomic(&self.path, &text, Mode::Private)?;
-        self.written = Some(status.clone());
-        Ok(())
+        let written = write_atomic(&self.path, &text, Mode::Private);
+        self.written = written.is_ok().then(|| status.clone());
+        if written.is_err() {
+            // What stands there is no longer so: better nothing, which is told as that.
+            let _ = fs::remove_file(&self.path);
+        }
+        written
+    }
+
+    /// What stands there; nothing if that cannot be read.
+    #[must_use]
+    pub fn read(&self) -> Option<Told> {
+        serde_json::from_slice(&fs::read(&self.path).ok()?).ok()
     }
 
     /// Forgets what was written: another process may have written since.

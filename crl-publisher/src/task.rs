@@ -138,6 +138,21 @@ impl Task {
         }
     }
 
+    /// Says in alarms how old what is published is, and which clock jumped, for `--check`.
+    pub fn survey(&mut self) {
+        let told = self.file.read();
+        let told = told.as_ref();
+        match &mut self.work {
+            Work::Distribute(distributor) => distributor.survey(told),
+            Work::Sign(signers) => signers.iter().for_each(|signer| signer.survey(told)),
+            Work::Closed => {}
+        }
+        let clock = told.and_then(|told| told.clock.as_ref());
+        if let Some(clock) = clock.filter(|_| self.shared.tenure.is_held(self.name())) {
+            self.shared.alarms.raise(clock::TOPIC, "the clock here jumped", clock);
+        }
+    }
+
     fn act(&mut self) -> Span {
         match &mut self.work {
             Work::Distribute(distributor) => distributor.tick(),
@@ -182,7 +197,8 @@ impl Task {
             Some(Role::Standby(holder)) => ("standby", holder.clone()),
             _ => ("active", format!("process {} (crl-publisher)", std::process::id())),
         };
-        AuthorityStatus { authority: name, mode, role, publisher, crls }
+        let clock = self.shared.alarms.detail(clock::TOPIC);
+        AuthorityStatus { authority: name, mode, role, publisher, clock, crls }
     }
 
     /// The files that are watched.

@@ -43,8 +43,7 @@ impl Tenure {
             return Ok(Role::Active);
         }
         held.remove(name);
-        let path = self.directory.join(format!(".{name}.lock"));
-        match WriteLock::acquire(&path, Duration::ZERO, "crl-publisher") {
+        match WriteLock::acquire(&self.path(name), Duration::ZERO, "crl-publisher") {
             Ok(lock) => {
                 held.insert(name.to_owned(), lock);
                 Ok(Role::Active)
@@ -52,6 +51,16 @@ impl Tenure {
             Err(FileError::Busy { holder, .. }) => Ok(Role::Standby(holder.to_string())),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a process publishes for an authority, as far as can be seen.
+    #[must_use]
+    pub fn is_held(&self, name: &str) -> bool {
+        WriteLock::holder(&self.path(name)).is_ok_and(|holder| holder.is_some())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!(".{name}.lock"))
     }
 
     /// Lets go of the locks of all other authorities.

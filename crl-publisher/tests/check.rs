@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use ca_service::fixture::program;
 use ca_service::{Clock, SystemClock};
-use common::Bench;
+use ca_service::{ManualClock, SaneClock};
+use common::targets::{DELTA, ISSUING, ROOT};
+use common::{Bench, DAY, HOUR};
 use crl_publisher::Daemon;
 use crl_publisher::config::Config;
 
@@ -68,4 +70,76 @@ fn a_check_writes_nothing() {
     bench.ledger.put_checkpoint(&good);
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(check(&bench), (Some(0), String::new()));
+}
+
+/// What a check says, with the clock of the bench.
+fn said(bench: &Bench, authorities: &str) -> Vec<String> {
+    let alarms = Daemon::check(bench.config(authorities), Arc::new(bench.clock.clone())).unwrap();
+    alarms.list().into_iter().map(|(topic, summary)| format!("{topic}: {summary}")).collect()
+}
+
+#[test]
+fn a_check_tells_of_crls_that_are_not_renewed_and_of_sources() {
+    let mut bench = Bench::new();
+    let both = format!("{ISSUING}{DELTA}{ROOT}    remind: 30d\n");
+    let unfit = ["source root: the CRL offered cannot be published"];
+    assert_eq!(said(&bench, &both), unfit, "there is none");
+    bench.write("root.crl", &bench.make_crl(&bench.ca, 1, 90 * DAY));
+    assert_eq!(said(&bench, &both), unfit, "it is of another authority");
+    bench.write("root.crl", &bench.make_crl(&bench.root, 2, 90 * DAY));
+    assert_eq!(said(&bench, &both), [""; 0], "before the first start");
+    bench.open(&both).tick();
+    assert_eq!(said(&bench, &both), [""; 0]);
+    bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
+    assert_eq!(said(&bench, &both), unfit, "it is older");
+    bench.write("root.crl", &fs::read(bench.published("crl/root.crl")).unwrap());
+
+    // thisUpdate was backdated by 5 minutes; the margin of the delta CRL is 18 minutes, that of the CRL 6 hours.
+    let soon = |name: &str| format!("crl {name}: the CRL ends soon and is not renewed");
+    let over = |name: &str| format!("crl {name}: the CRL has expired");
+    for (seconds, expected) in [
+        (6 * HOUR - 23 * 60 - 1, vec![]),
+        (1, vec![soon("issuing-delta")]),
+        (18 * 60, vec![over("issuing-delta")]),
+        (7 * DAY - 12 * HOUR, vec![soon("issuing"), over("issuing-delta")]),
+        (6 * HOUR, vec![over("issuing"), over("issuing-delta")]),
+        (54 * DAY, vec![over("issuing"), over("issuing-delta"), "crl root: the CRL expires soon".to_owned()]),
+    ] {
+        bench.clock.advance(seconds);
+        let now = bench.now();
+        bench.ledger.heartbeat(now);
+        assert_eq!(said(&bench, &both), expected, "{now}");
+    }
+    bench.open(&both).tick();
+    assert_eq!(said(&bench, &both), ["crl root: the CRL expires soon"]);
+
+    let path = bench.published("crl/issuing.crl");
+    let good = fs::read(&path).unwrap();
+    fs::write(&path, &good[..good.len() / 2]).unwrap();
+    assert_eq!(said(&bench, &both)[0], "crl issuing: the published CRL is unusable");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(said(&bench, &both)[0], "crl issuing: there is no CRL");
+    fs::write(&path, good).unwrap();
+    // What is new in the configuration was not published yet.
+    assert_eq!(said(&bench, &both.replace(DELTA, &format!("{DELTA}    shards: [2]\n"))).len(), 1);
+    bench.clock.set(bench.now().saturating_sub(HOUR));
+    assert_eq!(said(&bench, &both)[0], "crl issuing: the CRL is of the future");
+}
+
+#[test]
+fn a_check_tells_of_a_clock_that_jumped_while_somebody_publishes_by_it() {
+    let bench = Bench::new();
+    let wall = ManualClock::at(bench.now());
+    let clock = SaneClock::new(wall.clone(), || 0);
+    let mut daemon = Daemon::open(bench.config(ISSUING), Arc::new(clock)).unwrap();
+    daemon.prepare().unwrap();
+    daemon.tick();
+    assert_eq!(said(&bench, ISSUING), [""; 0]);
+    wall.advance(120);
+    daemon.tick();
+    let jumped = ["clock: the clock here jumped"];
+    assert_eq!(bench.alarms(&daemon), jumped);
+    assert_eq!(said(&bench, ISSUING), jumped);
+    drop(daemon);
+    assert_eq!(said(&bench, ISSUING), [""; 0]);
 }

@@ -90,9 +90,8 @@ fn a_bad_one_never_replaces_a_good_one() {
 #[test]
 fn an_authority_may_be_called_shared() {
     let bench = Bench::new();
-    let mut daemon = bench.open(
-        "  - name: shared\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n",
-    );
+    let mut daemon = bench
+        .open("  - name: shared\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n");
     bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
     daemon.tick();
     assert_eq!(bench.alarms(&daemon), [""; 0]);

@@ -54,7 +54,7 @@ pub struct Jump {
 }
 
 /// The topic of alarms about the clock.
-const CLOCK: &str = "clock";
+pub const TOPIC: &str = "clock";
 /// Seconds for which a jump stays an alarm.
 const TOLD: u64 = 15 * 60;
 
@@ -63,11 +63,11 @@ const TOLD: u64 = 15 * 60;
 pub fn check(clock: &dyn Clock, alarms: &Alarms) {
     let summary = "the clock here jumped";
     match (clock.trouble(), clock.jumps().last) {
-        (Some(trouble), _) => alarms.raise(CLOCK, summary, trouble),
+        (Some(trouble), _) => alarms.raise(TOPIC, summary, trouble),
         (None, Some(Jump { by, ago })) if ago < TOLD => {
-            alarms.raise(CLOCK, summary, format_args!("by {by} seconds against the time that passed"));
+            alarms.raise(TOPIC, summary, format_args!("by {by} seconds against the time that passed"));
         }
-        _ => alarms.clear(CLOCK),
+        _ => alarms.clear(TOPIC),
     }
 }
 

@@ -4,7 +4,7 @@ use ca_domain::Timestamp;
 use ca_service::watch::Fingerprint;
 
 use crate::published::Published;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Window};
 
 /// A full CRL or a delta CRL, as it was published last.
 #[derive(Debug)]
@@ -21,6 +21,11 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) const fn new(name: String, schedule: Schedule) -> Self {
         Self { name, schedule, last: None, file: None, is_unshown: false }
+    }
+
+    /// From when on it is an alarm that it was not renewed.
+    pub(super) fn renew_by(&self, window: Window) -> Timestamp {
+        window.next_update.saturating_sub(self.schedule.margin().as_secs())
     }
 
     /// When the next one is due, if the first change that it does not show was seen then.

@@ -49,8 +49,7 @@ impl CrlSigner {
                 entries: last.map(|last| last.entries),
                 bytes: last.map(|last| last.length),
                 next_run: last.map(|_| kept.due(changed, now)),
-                renew_by: last
-                    .map(|last| last.window.next_update.saturating_sub(kept.schedule.margin().as_secs())),
+                renew_by: last.map(|last| kept.renew_by(last.window)),
                 last_run: self.result.as_ref().map(|(time, _)| *time),
                 error: error.clone(),
                 pending_since,
