@@ -1,5 +1,6 @@
 //! The CRLs of a published directory: what they are, and whether they are in time.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +80,8 @@ pub struct ToldCrl {
 struct ToldAuthority {
     authority: String,
     mode: String,
+    #[serde(default)]
+    clock: Option<String>,
     crls: Vec<ToldCrl>,
 }
 
@@ -102,10 +105,12 @@ pub struct CrlReport {
 pub struct PublisherReport {
     /// The authority's NAME.
     pub authority: String,
-    /// `sign` or `distribute`.
-    pub mode: String,
+    /// `sign` or `distribute`; nothing if it does not tell.
+    pub mode: Option<String>,
     /// Which process publishes; none if nobody does.
     pub holder: Option<String>,
+    /// What is wrong with it, in a sentence; nothing if all is well.
+    pub fault: Option<String>,
 }
 
 /// How a published directory is.
@@ -203,13 +208,8 @@ fn look(directory: &Path, name: String) -> Result<FoundCrl> {
 /// The directory cannot be read.
 pub fn status(directory: &Path, now: Timestamp) -> Result<DirectoryReport> {
     let mut told = told(directory)?;
-    let mut report = DirectoryReport::default();
-    for authority in &told {
-        let lock = directory.join(format!(".{}.lock", authority.authority));
-        let holder = WriteLock::holder(&lock)?.map(|holder| holder.to_string());
-        let (authority, mode) = (authority.authority.clone(), authority.mode.clone());
-        report.publishers.push(PublisherReport { authority, mode, holder });
-    }
+    let publishers = publishers(directory, &told)?;
+    let mut report = DirectoryReport { publishers, ..DirectoryReport::default() };
     let mut take = |name: &str| {
         told.iter_mut().find_map(|authority| {
             let at = authority.crls.iter().position(|crl| crl.name == name)?;
@@ -234,26 +234,62 @@ pub fn status(directory: &Path, now: Timestamp) -> Result<DirectoryReport> {
     Ok(report)
 }
 
+/// Who publishes, by the locks and by what is told.
+fn publishers(directory: &Path, told: &[ToldAuthority]) -> Result<Vec<PublisherReport>> {
+    let mut names: BTreeSet<String> = hidden(directory, ".lock")?.into_iter().map(|(name, _)| name).collect();
+    names.extend(told.iter().map(|told| told.authority.clone()));
+    let mut found = Vec::new();
+    for authority in names {
+        let lock = directory.join(format!(".{authority}.lock"));
+        let holder = WriteLock::holder(&lock)?.map(|holder| holder.to_string());
+        let told = told.iter().find(|told| told.authority == authority);
+        let fault = match (&holder, told) {
+            // The lock of one that is published no more stays.
+            (None, None) => continue,
+            (None, Some(_)) => Some(format!("nobody publishes for {authority}: start crl-publisher")),
+            (Some(holder), None) => Some(format!(
+                "{holder} publishes for {authority} and cannot tell how that is: see its log, and whether the disk is full"
+            )),
+            (Some(holder), Some(told)) => {
+                told.clock.as_ref().map(|clock| format!("the clock of {holder} jumped: {clock}"))
+            }
+        };
+        found.push(PublisherReport { mode: told.map(|told| told.mode.clone()), authority, holder, fault });
+    }
+    Ok(found)
+}
+
 /// What the publishers tell.
 fn told(directory: &Path) -> Result<Vec<ToldAuthority>> {
-    let bad = |what: &dyn std::fmt::Display| {
-        AuthorityError::Input(format!(
-            "cannot read {}: {what}; name the directory of crl-publisher, as a user who may read it",
-            directory.display()
-        ))
-    };
     let mut all = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|error| bad(&error))? {
-        let path = entry.map_err(|error| bad(&error))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !(name.starts_with('.') && name.ends_with(".status.json")) {
-            continue;
-        }
-        let text = fs::read(&path).map_err(|error| bad(&error))?;
-        all.push(serde_json::from_slice::<ToldAuthority>(&text).map_err(|error| bad(&error))?);
+    for (_, path) in hidden(directory, ".status.json")? {
+        let text = fs::read(&path).map_err(|error| unreadable(directory, &error))?;
+        let told = serde_json::from_slice::<ToldAuthority>(&text);
+        all.push(told.map_err(|error| unreadable(directory, &error))?);
     }
     all.sort_by(|a, b| a.authority.cmp(&b.authority));
     Ok(all)
+}
+
+/// The files `.NAME` with this ending, each with its NAME.
+fn hidden(directory: &Path, ending: &str) -> Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|error| unreadable(directory, &error))? {
+        let path = entry.map_err(|error| unreadable(directory, &error))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
+        let name = name.and_then(|name| name.strip_suffix(ending)).filter(|name| !name.is_empty());
+        if let Some(name) = name.map(str::to_owned) {
+            found.push((name, path));
+        }
+    }
+    Ok(found)
+}
+
+fn unreadable(directory: &Path, what: &dyn std::fmt::Display) -> AuthorityError {
+    AuthorityError::Input(format!(
+        "cannot read {}: {what}; name the directory of crl-publisher, as a user who may read it",
+        directory.display()
+    ))
 }
 
 fn judge(found: &FoundCrl, told: Option<&ToldCrl>, now: Timestamp) -> (&'static str, Option<String>) {

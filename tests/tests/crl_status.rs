@@ -36,6 +36,24 @@ fn in_time_late_and_missing() {
     pki.home.ca("crl status published").ok().says(&["issuing", "ok", "(sign): published by process"]);
     pki.home.ca("crl list published").ok().says(&["issuing", "root", "full"]);
 
+    // What cannot be written any more is not told from before: a full disk, here something in the way.
+    let told = pki.home.path("published/.issuing.status.json");
+    let staging = pki.home.path("published/..issuing.status.json.tmp");
+    fs::create_dir_all(staging.join("x")).expect("make a directory");
+    pki.person_by_request("alice", "smime-signing", chancery_tests::openssl::Key::P256);
+    pki.home.ca("revoke --email alice@example.test --reason keyCompromise --yes").ok();
+    wait_for("the end of what was told", Duration::from_secs(20), || (!told.exists()).then_some(()));
+    status(&pki).run().fails(3, &["publishes for issuing and cannot tell how that is"]);
+    fs::remove_dir_all(&staging).expect("remove");
+    wait_for("what is so", Duration::from_secs(20), || told.exists().then_some(()));
+    pki.home.ca("crl status published").ok().says(&["issuing (sign)"]);
+    // A clock that jumped is told for a while.
+    let mut jumped: Value = serde_json::from_slice(&fs::read(&told).expect("read")).expect("JSON");
+    assert!(jumped["clock"].is_null(), "{jumped}");
+    jumped["clock"] = "by 120 seconds against the time that passed".into();
+    pki.home.write_private("published/.issuing.status.json", jumped.to_string());
+    status(&pki).run().fails(3, &["the clock of process", "jumped: by 120 seconds"]);
+
     // Nobody publishes: the CRLs are good, but will not stay so.
     pki.publisher = None;
     status(&pki).run().fails(3, &["nobody publishes for issuing"]);

@@ -95,9 +95,7 @@ pub(super) fn status(directory: Option<&Path>, context: &Context) -> Result<()> 
     let report = crl_status::status(&directory, now)?;
     show(context, &human(&report), &value(&report, &now.to_string()))?;
     let mut faults: Vec<String> = Vec::new();
-    for publisher in report.publishers.iter().filter(|publisher| publisher.holder.is_none()) {
-        faults.push(format!("nobody publishes for {}: start crl-publisher", publisher.authority));
-    }
+    faults.extend(report.publishers.iter().filter_map(|publisher| publisher.fault.clone()));
     for crl in &report.crls {
         faults.extend(crl.fault.as_ref().map(|fault| format!("{} is {}: {fault}", crl.name, crl.state)));
     }
@@ -137,7 +135,8 @@ fn human(report: &DirectoryReport) -> String {
     let mut lines = rows.to_string();
     for publisher in &report.publishers {
         let holder = publisher.holder.as_deref().unwrap_or("nobody");
-        lines.push_str(&format!("\n{} ({}): published by {holder}", publisher.authority, publisher.mode));
+        let mode = publisher.mode.as_deref().unwrap_or("not told");
+        lines.push_str(&format!("\n{} ({mode}): published by {holder}", publisher.authority));
     }
     lines
 }
@@ -159,7 +158,7 @@ fn value(report: &DirectoryReport, now: &str) -> Value {
         value
     };
     let publishers: Vec<Value> = (report.publishers.iter())
-        .map(|of| json!({"authority": of.authority, "mode": of.mode, "holder": of.holder}))
+        .map(|of| json!({"authority": of.authority, "mode": of.mode, "holder": of.holder, "fault": of.fault}))
         .collect();
     json!({
         "time": now,
