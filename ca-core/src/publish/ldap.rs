@@ -92,7 +92,9 @@ pub fn publish(
 ) -> Result<Vec<PublishReport>> {
     for name in &request.directories {
         if !config.directories.iter().any(|directory| directory.name == *name) {
-            return Err(AuthorityError::NotFound(format!("publish.yaml has no directory {name:?}")));
+            let known: Vec<_> = config.directories.iter().map(|known| known.name.as_str()).collect();
+            let what = format!("publish.yaml has no directory {name:?}; it has {}", known.join(", "));
+            return Err(AuthorityError::NotFound(what));
         }
     }
     let chosen: Vec<&DirectoryTarget> = config
