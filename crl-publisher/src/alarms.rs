@@ -17,6 +17,12 @@ pub use queue::{Event, Occasion};
 
 /// A way to tell people.
 pub trait Channel: Send {
+    /// Reads what it needs of this machine: secrets, certificates. Nothing is sent.
+    ///
+    /// # Errors
+    /// What is missing, unsafe or not what it must be.
+    fn ready(&mut self) -> Result<(), String>;
+
     /// How many events it tells at once, at most.
     fn batch(&self) -> usize;
 

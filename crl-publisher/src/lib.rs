@@ -41,6 +41,7 @@ pub mod status;
 pub mod targets;
 pub mod task;
 pub mod tenure;
+pub mod trial;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,11 +107,11 @@ pub struct Daemon {
 impl Daemon {
     /// Sets the publisher up: reads certificates, opens keys, reads the ledger.
     /// Nothing is written before [`Daemon::tick`] or [`Daemon::start`]. A certificate,
-    /// chain, key or passphrase that is unusable is an alarm, and is tried again.
+    /// chain, key or passphrase that is unusable is an alarm, and is tried again; so is what a
+    /// target or a way to tell alarms needs.
     ///
     /// # Errors
-    /// The ledger's key, what is kept of its position, or what a target or a way to
-    /// tell alarms needs is unusable.
+    /// The ledger's key or what is kept of its position is unusable.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
         Self::set_up(config, clock, Access::Keep)
     }
@@ -207,7 +208,7 @@ impl Daemon {
         let targets = match &config.state_dir {
             Some(state_dir) => {
                 let depot = Depot { directory: &config.directory, state_dir, owners };
-                Pool::open(&config.targets, &depot, &watched.targets, &alarms, &clock)?
+                Pool::open(&config.targets, &depot, &watched.targets, (&alarms, may_be), &clock)?
             }
             None => Pool::default(),
         };
@@ -220,7 +221,7 @@ impl Daemon {
                     tally: watched.tally.clone(),
                     clock: clock.clone(),
                 };
-                teller::open(told, state_dir, &setting)?
+                teller::open(told, state_dir, &setting, may_be)?
             }
             _ => Vec::new(),
         };

@@ -10,6 +10,7 @@ use ca_service::{Access, Clock, Crew, LedgerView, ServiceError};
 use ca_status::StatusTable;
 use tower::ServiceExt;
 
+use crate::alarms::teller::Teller;
 use crate::config::Config;
 use crate::shelf::Shelf;
 use crate::{Daemon, Watched};
@@ -92,6 +93,8 @@ impl Reloadable {
         self.watched.tenure.keep_only(&names);
         self.watched.board.keep_only(&names);
         next.tick();
+        next.targets.judge();
+        next.tellers.iter().for_each(Teller::judge);
         self.live.0.store(Arc::new(Parts::of(&next)));
         self.crew.start(next.spawn()?);
         self.config = config;

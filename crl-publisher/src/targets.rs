@@ -32,6 +32,14 @@ pub use pool::Pool;
 
 /// A place that CRLs and certificates are taken to.
 pub trait Target: Send {
+    /// Reads what it needs of this machine: secrets, certificates. Nothing is asked of the target.
+    ///
+    /// # Errors
+    /// What is missing, unsafe or not what it must be.
+    fn ready(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What stands there for `item`. `tag` is what [`Target::put`] or this told
     /// last: a target that still has it may answer [`Standing::Unchanged`].
     ///

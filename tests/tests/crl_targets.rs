@@ -148,13 +148,18 @@ fn to_an_object_store() {
     };
     let stands = || curl("", "/www/crl/issuing.crl").stdout;
     curl("-X PUT", "");
-    home.write_private("secret", "s3-secret\n");
     let targets = format!(
         "  - name: bucket\n    alarm_after: 0s\n    retry_at_most: 1s\n    s3: {{endpoint: 'http://127.0.0.1:{}', \
          region: us-east-1, bucket: pki, prefix: /www/, access_key: AKIATEST, secret_key_file: secret}}\n",
         store.port()
     );
+    // Without its secret the target waits, and the publisher does not.
     let daemon = publisher(&home, &targets);
+    Tool::new("curl")
+        .args(["-s", &format!("http://127.0.0.1:{}/healthz", daemon.port())])
+        .ok()
+        .says(&["target bucket: a target lacks a secret or certificate"]);
+    home.write_private("secret", "s3-secret\n");
     arrives("the CRL", &daemon, &read(&home, "issuing.crl"), stands);
     let head = curl("-I", "/www/crl/issuing.crl").text().to_lowercase();
     assert!(head.contains("content-type: application/pkix-crl"), "{head}");

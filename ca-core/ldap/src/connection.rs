@@ -59,6 +59,21 @@ pub struct Connection {
     under_way: several::UnderWay,
 }
 
+/// Reads the files that `config` names, as [`Connection::open`] would. Nothing is asked of
+/// the server.
+///
+/// # Errors
+/// One is missing, unsafe or not what it must be.
+pub fn check_files(config: &DirectoryConfig) -> Result<(), LdapError> {
+    if !config.is_plain() {
+        tls::client_config(config)?;
+    }
+    match config.login()? {
+        Login::Simple { password_file, .. } => password(password_file).map(drop),
+        Login::External | Login::Gssapi => Ok(()),
+    }
+}
+
 impl Connection {
     /// Connects, checks the server's certificate and logs in.
     ///

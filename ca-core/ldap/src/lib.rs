@@ -25,7 +25,7 @@ mod tls;
 mod transport;
 
 pub use config::{DirectoryConfig, Sasl};
-pub use connection::{Change, Connection, Scope};
+pub use connection::{Change, Connection, Scope, check_files};
 pub use dialect::{Attribute, Dialect};
 pub use entry::Entry;
 pub use error::{LdapError, code_in_words};

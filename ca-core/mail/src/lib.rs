@@ -6,7 +6,7 @@ mod config;
 mod session;
 
 pub use config::{SmtpConfig, TlsMode};
-pub use session::{Answer, Session};
+pub use session::{Answer, Session, check_files};
 
 /// Why a mail server cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -32,6 +32,16 @@ pub struct Session {
     connection: SmtpConnection,
 }
 
+/// Reads the files that `config` names, as [`Session::open`] would. Nothing is asked of the
+/// server.
+///
+/// # Errors
+/// One is missing, unsafe or not what it must be.
+pub fn check_files(config: &SmtpConfig) -> Result<(), MailError> {
+    tls(config)?;
+    config.password_file.as_deref().map_or(Ok(()), |path| Ok(Passphrase::load(path).map(drop)?))
+}
+
 impl Session {
     /// Connects, checks the server's certificate, and logs in.
     ///

@@ -73,6 +73,14 @@ pub enum ServiceError {
     /// A signer of a new configuration cannot be used.
     #[error("a signer is not usable: {0}")]
     Signer(String),
+    /// Something of a new configuration lacks what it needs.
+    #[error("{topic}: {what}")]
+    Unready {
+        /// What lacks it, as its alarm calls it.
+        topic: String,
+        /// Why it cannot be used.
+        what: String,
+    },
     /// The ledger's verification key is not one.
     #[error("ledger_vkey: {0}; copy it from `ca ledger show` on the authority's machine")]
     LedgerKey(String),

@@ -76,6 +76,10 @@ impl Mail {
 }
 
 impl Channel for Mail {
+    fn ready(&mut self) -> Result<(), String> {
+        ca_mail::check_files(&self.config.smtp).map_err(|error| error.to_string())
+    }
+
     fn batch(&self) -> usize {
         BATCH
     }

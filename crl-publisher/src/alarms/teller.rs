@@ -14,6 +14,7 @@ use super::metrics::Tally;
 use super::queue::{Queue, Queues, Rules};
 use super::webhook::Webhook;
 use crate::backoff::Backoff;
+use crate::trial::{Party, Trial};
 
 /// Time passes for alarms that have to last.
 const POLL: Duration = Duration::from_secs(5);
@@ -55,27 +56,46 @@ struct Shared {
     name: &'static str,
     queue: Arc<Mutex<Queue>>,
     channel: Mutex<(Box<dyn Channel>, Backoff)>,
+    /// Which secret or certificate the channel lacks.
+    unready: Mutex<Option<String>>,
     setting: Setting,
 }
 
-/// A teller for each way that `config` names. Nothing is sent or written.
+/// A teller for each way that `config` names. Nothing is sent or written. A way whose secret or
+/// certificate is missing, unsafe or not what it must be has an alarm, which must be one that `may_be`.
 ///
 /// # Errors
-/// A file that it names is missing, unsafe or not what it must be.
-pub fn open(config: &AlarmsConfig, state_dir: &Path, setting: &Setting) -> Result<Vec<Teller>, ServiceError> {
+/// It is none that may be.
+pub fn open(
+    config: &AlarmsConfig,
+    state_dir: &Path,
+    setting: &Setting,
+    may_be: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Teller>, ServiceError> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let mut channels: Vec<(&'static str, Box<dyn Channel>)> = Vec::new();
     if let Some(mail) = &config.mail {
-        if let Some(path) = &mail.smtp.password_file {
-            ca_files::check_private(path)?;
-        }
         channels.push(("mail", Box::new(Mail::new(mail.clone(), &host))));
     }
     if let Some(webhook) = &config.webhook {
-        channels.push(("webhook", Box::new(Webhook::new(webhook.clone(), &host)?)));
+        channels.push(("webhook", Box::new(Webhook::new(webhook.clone(), &host))));
     }
     let teller = |(name, channel)| Teller::new(name, channel, (state_dir, &host), config.rules, setting);
-    Ok(channels.into_iter().map(teller).collect())
+    let tellers: Vec<Teller> = channels.into_iter().map(teller).collect();
+    let party = Party::default();
+    let looks = tellers.iter().map(|teller| teller.look(&party)).collect::<Result<Vec<_>, _>>()?;
+    party.wait(|| looks.iter().all(Trial::is_over));
+    for (teller, trial) in tellers.iter().zip(looks) {
+        let unready = trial.take().unwrap_or_else(|| Err(trial.hang())).err();
+        if let Some(what) = &unready
+            && !may_be(&teller.shared.topic())
+        {
+            return Err(ServiceError::Unready { topic: teller.shared.topic(), what: what.clone() });
+        }
+        teller.shared.set_unready(unready);
+    }
+    tellers.iter().for_each(Teller::judge);
+    Ok(tellers)
 }
 
 impl Teller {
@@ -95,18 +115,19 @@ impl Teller {
             name,
             queue,
             channel: Mutex::new((channel, Backoff::system(RETRY))),
+            unready: Mutex::default(),
             setting: setting.clone(),
         };
-        let teller = Self {
-            name,
-            setting: setting.clone(),
-            shared: Arc::new(shared),
-            started,
-            rules,
-            bell: Bell::new(),
-        };
-        teller.shared.judge();
-        teller
+        Self { name, setting: setting.clone(), shared: Arc::new(shared), started, rules, bell: Bell::new() }
+    }
+
+    /// Begins to read what the channel needs of this machine.
+    fn look(&self, party: &Party) -> Result<Trial<Result<(), String>>, ServiceError> {
+        let (errands, shared) = (&self.setting.errands, self.shared.clone());
+        let name = format!("files of {TOPIC} {}", self.name);
+        Trial::begin((errands, &name), (&self.bell, party), self.setting.clock.now(), move || {
+            shared.channel.lock().unwrap_or_else(PoisonError::into_inner).0.ready()
+        })
     }
 
     /// Looks at the alarms and tells what is due, in this thread: for tests.
@@ -116,8 +137,13 @@ impl Teller {
         self.shared.judge();
     }
 
+    /// Says in an alarm if alarms could not be told when that was tried last.
+    pub fn judge(&self) {
+        self.shared.judge();
+    }
+
     fn observe(&self) {
-        let own = format!("{TOPIC} {}", self.name);
+        let own = self.shared.topic();
         let alarms: Vec<Alarm> =
             self.setting.alarms.snapshot().into_iter().filter(|alarm| alarm.topic != own).collect();
         let now = self.setting.clock.now();
@@ -141,6 +167,7 @@ impl Teller {
         self.setting.alarms.ring_on_change(self.bell.clone());
         self.shared.queue().retry_now();
         let mut errand: Option<Errand> = None;
+        let mut looked: Option<Instant> = None;
         let mut wait = Duration::ZERO;
         while self.bell.wait(wait) != Wake::Stopped {
             wait = POLL;
@@ -150,7 +177,14 @@ impl Teller {
             self.observe();
             self.shared.judge();
             let now = self.setting.clock.now();
-            if errand.is_none() && !self.shared.queue().due(1, now).is_empty() {
+            let is_due = if self.shared.unready().is_some() {
+                // What it lacks is looked for, also if there is nothing to tell.
+                looked.is_none_or(|last| last.elapsed() >= POLL)
+            } else {
+                !self.shared.queue().due(1, now).is_empty()
+            };
+            if errand.is_none() && is_due {
+                looked = Some(Instant::now());
                 let (shared, stop) = (self.shared.clone(), self.bell.clone());
                 let work = move || shared.send(&|| stop.is_stopped());
                 let begun =
@@ -178,10 +212,28 @@ impl Shared {
         }
     }
 
-    /// Tells what is due, until `stopped` says so. The queue is free meanwhile.
+    fn unready(&self) -> Option<String> {
+        self.unready.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_unready(&self, what: Option<String>) {
+        *self.unready.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    fn topic(&self) -> String {
+        format!("{TOPIC} {}", self.name)
+    }
+
+    /// Tells what is due, until `stopped` says so, if it has what it needs for that. The queue is free meanwhile.
     fn send(&self, stopped: &dyn Fn() -> bool) {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         let (channel, backoff) = &mut *channel;
+        let lacks = channel.ready().err();
+        let is_ready = lacks.is_none();
+        self.set_unready(lacks);
+        if !is_ready {
+            return;
+        }
         while !stopped() {
             let now = self.setting.clock.now();
             let due = self.queue().due(channel.batch(), now);
@@ -207,10 +259,14 @@ impl Shared {
 
     /// That alarms cannot be told is an alarm, too, for the other ways.
     fn judge(&self) {
-        let topic = format!("{TOPIC} {}", self.name);
+        let (topic, alarms) = (self.topic(), &self.setting.alarms);
+        if let Some(what) = self.unready() {
+            alarms.raise(&topic, "alarms cannot be told: a secret or certificate is lacking", what);
+            return;
+        }
         match self.queue().fault() {
-            Some(what) => self.setting.alarms.raise(&topic, "alarms cannot be told", what),
-            None => self.setting.alarms.clear(&topic),
+            Some(what) => alarms.raise(&topic, "alarms cannot be told", what),
+            None => alarms.clear(&topic),
         }
     }
 }

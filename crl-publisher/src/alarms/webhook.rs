@@ -27,7 +27,8 @@ pub struct WebhookConfig {
 /// Requests to a web server.
 pub struct Webhook {
     config: WebhookConfig,
-    agent: Agent,
+    /// None until the files for TLS could be read.
+    agent: Option<Agent>,
     host: String,
 }
 
@@ -47,15 +48,18 @@ struct Body<'a> {
 }
 
 impl Webhook {
-    /// The server that `config` names. Nothing is sent, but the files are read.
-    ///
-    /// # Errors
-    /// A file is missing, unsafe or not what it must be.
-    pub fn new(config: WebhookConfig, host: &str) -> Result<Self, ServiceError> {
-        let agent = client::agent(&config.url, &config.tls, config.timeout)?;
-        let webhook = Self { config, agent, host: host.to_owned() };
-        webhook.authorization()?;
-        Ok(webhook)
+    /// The server that `config` names. Nothing is sent or read yet.
+    #[must_use]
+    pub fn new(config: WebhookConfig, host: &str) -> Self {
+        Self { config, agent: None, host: host.to_owned() }
+    }
+
+    fn agent(&mut self) -> Result<Agent, ServiceError> {
+        if let Some(agent) = &self.agent {
+            return Ok(agent.clone());
+        }
+        let agent = client::agent(&self.config.url, &self.config.tls, self.config.timeout)?;
+        Ok(self.agent.insert(agent).clone())
     }
 
     fn authorization(&self) -> Result<Option<Zeroizing<String>>, ca_files::FileError> {
@@ -74,11 +78,17 @@ impl Webhook {
 }
 
 impl Channel for Webhook {
+    fn ready(&mut self) -> Result<(), String> {
+        self.agent().map_err(|error| error.to_string())?;
+        self.authorization().map(drop).map_err(|error| error.to_string())
+    }
+
     fn batch(&self) -> usize {
         1
     }
 
     fn send(&mut self, events: &[Event]) -> Result<(), String> {
+        let agent = self.agent().map_err(|error| error.to_string())?;
         let authorization = self.authorization().map_err(|error| error.to_string())?;
         for event in events {
             let body = Body {
@@ -94,8 +104,7 @@ impl Channel for Webhook {
                 at: event.at.to_string(),
             };
             let body = serde_json::to_vec(&body).map_err(|error| error.to_string())?;
-            let mut request =
-                self.agent.post(&self.config.url).header(header::CONTENT_TYPE, "application/json");
+            let mut request = agent.post(&self.config.url).header(header::CONTENT_TYPE, "application/json");
             if let Some(value) = &authorization {
                 request = request.header(header::AUTHORIZATION, value.as_str());
             }

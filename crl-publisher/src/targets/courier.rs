@@ -19,6 +19,8 @@ use crate::lists::DELTA_SUFFIX;
 
 /// After so many failures in a row the rest of a round waits, too: the target is dead.
 const DEAD: u32 = 3;
+/// What a target lacks is looked for so often, in seconds.
+const LOOK_FOR: u64 = 5;
 
 /// What is delivered.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -64,6 +66,8 @@ pub struct Courier {
     /// Read at the first round: another courier may have to end before.
     state: Option<StateFile>,
     known: Looks,
+    /// What the target lacks.
+    unready: Option<String>,
 }
 
 /// The published files that may be for targets, by path, with what tells their contents apart.
@@ -97,18 +101,31 @@ impl Courier {
     /// A courier to `target`.
     #[must_use]
     pub fn new(route: Route, target: Box<dyn Target>, backoff: Backoff, known: Looks) -> Self {
-        Self { route, target, backoff, state: None, known }
+        Self { route, target, backoff, state: None, known, unready: None }
     }
 
-    /// Reports what the state file says. Nothing is read else, or written.
-    pub fn survey(&self) {
+    /// What the state file says. Nothing is read else, or written.
+    #[must_use]
+    pub fn survey(&self) -> Report {
         let state = StateFile::load(&self.route.state_dir, &self.route.name);
-        self.route.reports.put(&self.route.name, summary(&state, self.route.recheck));
+        summary(&state, self.route.recheck)
     }
 
-    /// Delivers what is due, until `stopped` says so.
+    /// Whether the target has what it needs of this machine.
+    ///
+    /// # Errors
+    /// What it lacks.
+    pub fn ready(&mut self) -> Result<(), String> {
+        self.target.ready()
+    }
+
+    /// Delivers what is due, until `stopped` says so. Without what the target needs, nothing is.
     pub fn round(&mut self, stopped: &dyn Fn() -> bool) {
+        self.unready = self.ready().err();
         let (mut due, mut trouble) = self.plan(self.route.clock.now());
+        if self.unready.is_some() {
+            return;
+        }
         due.sort_by_cached_key(|path| self.turn(path));
         let mut dead = 0;
         for path in due {
@@ -362,7 +379,10 @@ impl Courier {
 
     fn report(&mut self, trouble: Option<String>) {
         let recheck = self.route.recheck;
-        let report = Report { trouble, ..summary(self.state(), recheck) };
+        let mut report = Report { trouble, unready: self.unready.clone(), ..summary(self.state(), recheck) };
+        if report.unready.is_some() {
+            report.next = Some(self.route.clock.now().saturating_add(LOOK_FOR));
+        }
         self.route.reports.put(&self.route.name, report);
     }
 }

@@ -82,6 +82,10 @@ fn failed(error: &LdapError) -> TargetError {
 }
 
 impl Target for LdapTarget {
+    fn ready(&mut self) -> Result<(), String> {
+        ca_ldap::check_files(&self.directory).map_err(|error| error.to_string())
+    }
+
     fn read(&mut self, item: &Item, _: Option<&str>) -> Result<Standing, TargetError> {
         let wanted = content(item)?;
         let (entry, attributes) = self.entry(item)?;

@@ -20,6 +20,7 @@ use super::spool::Spool;
 use super::state::StateFile;
 use super::worker::TargetWorker;
 use crate::backoff::Backoff;
+use crate::trial::Party;
 
 /// What the targets of one configuration have in common with those of the next. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -61,15 +62,16 @@ pub struct Depot<'a> {
 }
 
 impl Pool {
-    /// Sets all targets up. Secrets are read; nothing is sent or written.
+    /// Sets all targets up. Secrets are read; nothing is sent or written. A target whose secret or
+    /// certificate is missing, unsafe or not what it must be has an alarm, which must be one that `may_be`.
     ///
     /// # Errors
-    /// A file that a target names is missing, unsafe or not what it must be.
+    /// It is none that may be.
     pub fn open(
         configs: &[TargetConfig],
         depot: &Depot<'_>,
         common: &Common,
-        alarms: &Alarms,
+        (alarms, may_be): (&Alarms, &dyn Fn(&str) -> bool),
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, ServiceError> {
         let looks = Looks::default();
@@ -106,11 +108,31 @@ impl Pool {
                 clock: clock.clone(),
             });
         }
+        let party = Party::default();
+        let mut looks = Vec::new();
+        for worker in &workers {
+            looks.push((worker.survey(), worker.look(&party)?));
+        }
+        party.wait(|| looks.iter().all(|(_, trial)| trial.is_over()));
+        let mut reports = Vec::new();
+        for (worker, (mut report, trial)) in workers.iter().zip(looks) {
+            report.unready = trial.take().unwrap_or_else(|| Err(trial.hang())).err();
+            if let Some(what) = &report.unready
+                && !may_be(&worker.topic())
+            {
+                return Err(ServiceError::Unready { topic: worker.topic(), what: what.clone() });
+            }
+            reports.push(report);
+        }
         let names: Vec<String> = configs.iter().map(|config| config.name.clone()).collect();
         common.reports.keep(&names);
-        let pool = Self { workers };
-        pool.workers.iter().for_each(TargetWorker::survey);
-        Ok(pool)
+        workers.iter().zip(reports).for_each(|(worker, report)| worker.tell(report));
+        Ok(Self { workers })
+    }
+
+    /// Says in alarms how the targets were at the last look.
+    pub fn judge(&self) {
+        self.workers.iter().for_each(TargetWorker::judge);
     }
 
     /// Delivers what is due, in this thread: for tests.

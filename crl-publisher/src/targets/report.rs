@@ -33,6 +33,8 @@ pub struct Report {
     pub next: Option<Timestamp>,
     /// What is wrong here, not at the target.
     pub trouble: Option<String>,
+    /// Which secret or certificate it lacks: nothing is delivered without it.
+    pub unready: Option<String>,
 }
 
 /// The reports of all targets, and what happened since the start. Clones are the same.

@@ -57,24 +57,30 @@ pub struct S3Config {
 pub struct S3Target {
     config: S3Config,
     bucket: Bucket,
-    agent: Agent,
+    /// None until the files for TLS could be read.
+    agent: Option<Agent>,
     spool: Spool,
     clock: Arc<dyn Clock>,
 }
 
 impl S3Target {
-    /// The bucket that `config` names. Nothing is asked for yet, but the secrets are read.
+    /// The bucket that `config` names. Nothing is asked for or read yet.
     ///
     /// # Errors
-    /// The address is none, or a file is missing or unsafe.
+    /// The address is none.
     pub fn new(config: S3Config, spool: Spool, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
-        let identity = ClientTls { ca_file: config.ca_file.clone(), ..ClientTls::default() };
-        let agent = client::agent(&config.endpoint, &identity, config.timeout)?;
         let bucket =
             bucket(&config).map_err(|what| ServiceError::Config { path: PathBuf::from("s3"), what })?;
-        let target = Self { config, bucket, agent, spool, clock };
-        target.credentials()?;
-        Ok(target)
+        Ok(Self { config, bucket, agent: None, spool, clock })
+    }
+
+    fn agent(&mut self) -> Result<Agent, ServiceError> {
+        if let Some(agent) = &self.agent {
+            return Ok(agent.clone());
+        }
+        let identity = ClientTls { ca_file: self.config.ca_file.clone(), ..ClientTls::default() };
+        let agent = client::agent(&self.config.endpoint, &identity, self.config.timeout)?;
+        Ok(self.agent.insert(agent).clone())
     }
 
     /// Read anew each time: keys are changed, and temporary ones end.
@@ -125,15 +131,21 @@ impl S3Target {
 }
 
 impl Target for S3Target {
+    fn ready(&mut self) -> Result<(), String> {
+        self.agent().map_err(|error| error.to_string())?;
+        self.credentials().map(drop).map_err(|error| error.to_string())
+    }
+
     fn read(&mut self, item: &Item, tag: Option<&str>) -> Result<Standing, TargetError> {
         let key = self.key(item);
+        let agent = self.agent().map_err(|error| self.failed(&key, error))?;
         let credentials = self.credentials()?;
         let mut action = self.bucket.get_object(Some(&credentials), &key);
         if let Some(tag) = tag {
             action.headers_mut().insert("if-none-match", tag);
         }
         let url = action.sign(self.config.timeout.as_duration());
-        let mut request = self.agent.get(url.as_str());
+        let mut request = agent.get(url.as_str());
         if let Some(tag) = tag {
             request = request.header(header::IF_NONE_MATCH, tag);
         }
@@ -158,6 +170,7 @@ impl Target for S3Target {
 
     fn put(&mut self, item: &Item, before: &Before) -> Result<Option<String>, TargetError> {
         let key = self.key(item);
+        let agent = self.agent().map_err(|error| self.failed(&key, error))?;
         let credentials = self.credentials()?;
         let content_type = match item.look.kind {
             Kind::Crl(_) => crate::shelf::CRL_TYPE,
@@ -176,7 +189,7 @@ impl Target for S3Target {
             action.headers_mut().insert(*name, *value);
         }
         let url = action.sign(self.config.timeout.as_duration());
-        let mut request = self.agent.put(url.as_str());
+        let mut request = agent.put(url.as_str());
         for (name, value) in &headers {
             request = request.header(*name, *value);
         }

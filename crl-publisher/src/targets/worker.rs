@@ -11,6 +11,7 @@ use ca_service::{Alarms, Bell, Clock, Errand, Errands, FileWatch, ServiceError, 
 use super::courier::scan;
 use super::report::{Report, Reports};
 use super::{Courier, TargetError};
+use crate::trial::{Party, Trial};
 
 /// The published directory is looked at this often even without file events.
 const POLL: Duration = Duration::from_secs(5);
@@ -50,10 +51,34 @@ impl TargetWorker {
         self.judge();
     }
 
-    /// Says in an alarm what the state file says; nothing is asked of the target.
-    pub fn survey(&self) {
-        self.courier.lock().unwrap_or_else(PoisonError::into_inner).survey();
+    /// What the state file says; nothing is asked of the target.
+    #[must_use]
+    pub fn survey(&self) -> Report {
+        self.courier.lock().unwrap_or_else(PoisonError::into_inner).survey()
+    }
+
+    /// Begins to read what the target needs of this machine.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn look(&self, party: &Party) -> Result<Trial<Result<(), String>>, ServiceError> {
+        let courier = self.courier.clone();
+        let name = format!("files of target {}", self.name);
+        Trial::begin((&self.errands, &name), (&self.bell, party), self.clock.now(), move || {
+            courier.lock().unwrap_or_else(PoisonError::into_inner).ready()
+        })
+    }
+
+    /// Reports how it is, also in an alarm.
+    pub fn tell(&self, report: Report) {
+        self.reports.put(&self.name, report);
         self.judge();
+    }
+
+    /// What its alarm is called.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        topic(&self.name)
     }
 
     /// Starts the thread.
@@ -120,7 +145,8 @@ impl TargetWorker {
         self.alarms.raise(&topic(&self.name), summary, what);
     }
 
-    fn judge(&self) {
+    /// Says in an alarm how the target was at the last look.
+    pub fn judge(&self) {
         match fault(&self.reports.of(&self.name), self.alarm_after, self.clock.now()) {
             Some((summary, what)) => self.raise(summary, what),
             None => self.alarms.clear(&topic(&self.name)),
@@ -134,6 +160,9 @@ fn topic(name: &str) -> String {
 
 /// What is wrong with a target, for everybody and in detail.
 fn fault(report: &Report, alarm_after: Span, now: Timestamp) -> Option<(&'static str, String)> {
+    if let Some(what) = &report.unready {
+        return Some(("a target lacks a secret or certificate, so nothing gets there", what.clone()));
+    }
     let late = |since: Timestamp| since.saturating_add(alarm_after.as_secs()) <= now;
     let overdue: Vec<_> = report.behind.iter().filter(|file| file.refused || late(file.since)).collect();
     let summary = if overdue.iter().any(|file| file.refused) {
