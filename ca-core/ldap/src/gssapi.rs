@@ -198,3 +198,37 @@ fn bind_request(id: u8, token: Vec<u8>) -> std::io::Result<BytesMut> {
     write::encode_into(&mut bytes, Tag::Sequence(message).into_structure())?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_as_the_standard_has_it() {
+        // Message 3 [APPLICATION 0], version 3, no name, [3] { "GSSAPI", "ab" }.
+        let expected = b"\x30\x18\x02\x01\x03\x60\x13\x02\x01\x03\x04\x00\xa3\x0c\x04\x06GSSAPI\x04\x02ab";
+        assert_eq!(bind_request(3, b"ab".to_vec()).unwrap(), &expected[..]);
+    }
+
+    #[test]
+    fn no_ticket_without_tls() {
+        let config = "url: ldaps://a.test\nsasl: gssapi\n";
+        let config: DirectoryConfig = serde_saphyr::from_str(config).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let tcp = runtime.block_on(tokio::net::TcpStream::connect(address)).unwrap();
+        let host = "a.test".to_owned();
+        let refused = log_in(&runtime, &config, &Fault::default(), host, Channel::Plain(tcp));
+        assert!(refused.err().unwrap().to_string().contains("for TLS alone"));
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let error = |major| gss::Error { major, minor: 0 };
+        let none = without_ticket(&error(MajorFlags::GSS_S_NO_CRED), "dc1.test");
+        assert!(none.contains("kinit, or name a keytab"), "{none}");
+        let other = without_ticket(&error(MajorFlags::GSS_S_BAD_NAME), "dc1.test");
+        assert!(other.contains("kvno ldap/dc1.test"), "{other}");
+    }
+}
