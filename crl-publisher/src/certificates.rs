@@ -33,10 +33,22 @@ pub fn load(config: &AuthorityConfig) -> Result<(Authority, Vec<(String, Asset)>
 /// used now. The certificate itself is taken from its file all the same if only the chain is bad.
 #[must_use]
 pub fn published(config: &AuthorityConfig, directory: &Path) -> Option<(Authority, Vec<(String, Asset)>)> {
-    let name = &config.name;
+    match Authority::load(&config.certificate) {
+        Ok(authority) => Some(beside(&config.name, authority, directory)),
+        Err(_) => last(&config.name, directory),
+    }
+}
+
+/// The authority `name` as it was published in `directory` before; no other file is looked at.
+#[must_use]
+pub fn last(name: &str, directory: &Path) -> Option<(Authority, Vec<(String, Asset)>)> {
+    let authority = Authority::load(&directory.join(format!("ca/{name}.crt"))).ok()?;
+    Some(beside(name, authority, directory))
+}
+
+/// An authority with the published files beside its certificate.
+fn beside(name: &str, authority: Authority, directory: &Path) -> (Authority, Vec<(String, Asset)>) {
     let own = format!("ca/{name}.crt");
-    let authority =
-        Authority::load(&config.certificate).or_else(|_| Authority::load(&directory.join(&own))).ok()?;
     let asset = |kind, octets: Vec<u8>| Asset::new(kind, octets.into(), authority.not_before(), None);
     let mut files = vec![(own, asset(CERTIFICATE_TYPE, authority.der.clone()))];
     for (path, kind) in [(format!("ca/{name}.p7c"), CERTS_ONLY_TYPE), (format!("chain/{name}.pem"), PEM_TYPE)]
@@ -46,7 +58,7 @@ pub fn published(config: &AuthorityConfig, directory: &Path) -> Option<(Authorit
             files.push((path, asset(kind, octets)));
         }
     }
-    Some((authority, files))
+    (authority, files)
 }
 
 /// Makes `ca/NAME.crt`, `ca/NAME.p7c` and `chain/NAME.pem`, by path.

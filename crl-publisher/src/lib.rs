@@ -59,7 +59,7 @@ use alarms::metrics::Tally;
 use alarms::queue::Queues;
 use alarms::teller::{self, Setting, Teller};
 use catalogue::Catalogue;
-use config::{Config, LedgerConfig, Work};
+use config::{AuthorityConfig, Config, LedgerConfig, Work};
 use http::Shell;
 use interest::Interest;
 use metrics::Meters;
@@ -190,16 +190,20 @@ impl Daemon {
             owners: owners.clone(),
             clock: clock.clone(),
             alarms: alarms.clone(),
+            errands: watched.targets.errands(),
         };
+        let bells: Vec<Bell> = config.authorities.iter().map(|_| Bell::new()).collect();
+        let opener =
+            |(entry, bell): (&AuthorityConfig, &Bell)| Opener::new(entry.clone(), kit.clone(), bell.clone());
+        let mut openers: Vec<Opener> = config.authorities.iter().zip(&bells).map(opener).collect();
+        Opener::open_all(&mut openers);
         let mut tasks = Vec::new();
-        for entry in &config.authorities {
-            let bell = Bell::new();
-            let mut opener = Opener::new(entry.clone(), kit.clone(), bell.clone());
+        for (mut opener, bell) in openers.into_iter().zip(bells) {
             if let Some(fault) = opener.fault(may_be) {
                 return Err(fault);
             }
             opener.tell();
-            let status = config.directory.join(format!(".{}.status.json", entry.name));
+            let status = config.directory.join(format!(".{}.status.json", opener.name()));
             tasks.push(Task::new(opener, bell, shared.clone(), status));
         }
         if let Some(follower) = &mut follower {

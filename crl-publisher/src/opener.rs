@@ -4,12 +4,12 @@
 //! wait for it, and what was published of this authority goes on being served. Without its
 //! certificate that is done with the one that was published with it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod step;
 
-use ca_domain::Timestamp;
-use ca_service::watch::Fingerprint;
-use ca_service::{Alarms, Authority, Bell, Clock, LedgerView, ServiceError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ca_service::{Alarms, Authority, Bell, Clock, Errands, LedgerView, ServiceError};
 use ca_signing::SigningKey;
 use ca_status::StatusTable;
 
@@ -19,16 +19,18 @@ use crate::config::{self, AuthorityConfig};
 use crate::distribute::{self, Distributor};
 use crate::interest::Interest;
 use crate::key::KeyFile;
-use crate::schedule::pause;
 use crate::shelf::Shelf;
 use crate::sign::{CrlSigner, Means};
 use crate::targets::item::Owners;
 use crate::task::Work;
+use crate::trial::Party;
+use step::{Outcome, Step};
 
-/// No pause between two attempts is longer.
-const LONGEST_PAUSE: u64 = 60;
 /// The alarms of an authority's certificate and key begin so.
 const TOPICS: [&str; 2] = ["certificate", "key"];
+
+/// Why a key is opened anew.
+const OTHER_KEY: &str = "the certificate is another, and the key of that is not open yet";
 
 /// What the authorities of a publisher share.
 #[derive(Clone)]
@@ -47,9 +49,15 @@ pub struct Kit {
     pub clock: Arc<dyn Clock>,
     /// Where alarms go.
     pub alarms: Alarms,
+    /// Where files are read.
+    pub errands: Errands,
 }
 
-/// Opens what one authority needs.
+/// An authority, and the files of its certificates by path.
+type Found = (Authority, Vec<(String, Asset)>);
+
+/// Opens what one authority needs. Files are touched on threads of their own alone, and what is open is not
+/// looked at again: a file system that hangs holds up neither the start nor what is signed.
 pub struct Opener {
     config: AuthorityConfig,
     kit: Kit,
@@ -58,47 +66,54 @@ pub struct Opener {
     authority: Option<Authority>,
     /// The files of certificates by path.
     certificates: Vec<(String, Asset)>,
-    certificate_fault: Option<ServiceError>,
+    certificate_step: Step<Found>,
     /// None where nothing is signed.
-    key_file: Option<KeyFile>,
+    key_file: Option<Arc<Mutex<KeyFile>>>,
     key: Option<Arc<dyn SigningKey>>,
-    key_fault: Option<ServiceError>,
-    /// The files at the last attempt.
-    seen: Vec<Option<Fingerprint>>,
-    failures: u32,
-    retry_at: Timestamp,
+    key_step: Step<Arc<dyn SigningKey>>,
 }
 
 impl Opener {
-    /// Tries once to open all; `bell` wakes who does the work.
+    /// One that has opened nothing yet; `bell` wakes who does the work.
     #[must_use]
     pub fn new(config: AuthorityConfig, kit: Kit, bell: Bell) -> Self {
         let key_file = match &config.work {
             config::Work::Sign { key, passphrase, .. } => Some(KeyFile::new(key, passphrase)),
             config::Work::Distribute { .. } => None,
         };
-        let retry_at = kit.clock.now();
-        let mut opener = Self {
+        let now = kit.clock.now();
+        let certificates = std::iter::once(&config.certificate).chain(&config.chain);
+        Self {
+            certificate_step: Step::new(certificates.map(PathBuf::as_path), now),
+            key_step: Step::new(key_file.iter().flat_map(KeyFile::files), now),
             config,
             kit,
             bell,
             authority: None,
             certificates: Vec::new(),
-            certificate_fault: None,
-            key_file,
+            key_file: key_file.map(|file| Arc::new(Mutex::new(file))),
             key: None,
-            key_fault: None,
-            seen: Vec::new(),
-            failures: 0,
-            retry_at,
-        };
-        opener.attempt();
-        opener
+        }
+    }
+
+    /// Tries once to open what all of them need, side by side. What hangs is left behind.
+    pub fn open_all(openers: &mut [Self]) {
+        let party = Party::default();
+        for opener in openers.iter_mut() {
+            opener.begin_certificates(&party);
+        }
+        party.wait(|| openers.iter().all(|opener| opener.certificate_step.is_idle()));
+        for opener in openers.iter_mut() {
+            opener.settle_certificates();
+            opener.begin_key(&party);
+        }
+        party.wait(|| openers.iter().all(|opener| opener.key_step.is_idle()));
+        openers.iter_mut().for_each(Self::settle_key);
     }
 
     /// Why something is not open whose alarm is none that `may_be`.
     pub fn fault(&mut self, may_be: &dyn Fn(&str) -> bool) -> Option<ServiceError> {
-        let faults = [&mut self.certificate_fault, &mut self.key_fault];
+        let faults = [&mut self.certificate_step.fault, &mut self.key_step.fault];
         let mut all = TOPICS.into_iter().zip(faults);
         all.find_map(|(topic, fault)| fault.take_if(|_| !may_be(&format!("{topic} {}", self.config.name))))
     }
@@ -118,7 +133,7 @@ impl Opener {
     /// What is wrong with the certificate, if nothing can be done without it.
     #[must_use]
     pub fn obstacle(&self) -> Option<String> {
-        self.certificate_fault.as_ref().map(ToString::to_string)
+        self.certificate_step.fault.as_ref().map(ToString::to_string)
     }
 
     /// The work that can be done with what is open.
@@ -153,15 +168,21 @@ impl Opener {
         if self.is_open() {
             return None;
         }
-        let now = self.kit.clock.now();
-        let paused = now < self.retry_at && self.retry_at.seconds_since(now) <= LONGEST_PAUSE;
         let before = self.authority.as_ref().map(|authority| authority.der.clone());
-        if !paused || self.look() != self.seen {
-            self.attempt();
-            if self.certificate_fault.is_none() {
-                self.certificate_fault = self.write().err();
+        let party = Party::default();
+        if self.certificate_step.fault.is_some() {
+            if self.begin_certificates(&party) {
+                party.wait(|| self.certificate_step.is_idle());
+            }
+            self.settle_certificates();
+            if self.certificate_step.fault.is_none() {
+                self.certificate_step.fault = self.write().err();
             }
         }
+        if self.begin_key(&party) {
+            party.wait(|| self.key_step.is_idle());
+        }
+        self.settle_key();
         self.tell();
         if self.authority.as_ref().map(|authority| &authority.der) != before.as_ref() {
             return Some(self.work());
@@ -177,8 +198,8 @@ impl Opener {
         let alarms = &self.kit.alarms;
         let name = &self.config.name;
         let told = [
-            ("the certificate cannot be used; what was published stays", &self.certificate_fault),
-            ("the key cannot be opened, so nothing is signed", &self.key_fault),
+            ("the certificate cannot be used; what was published stays", &self.certificate_step.fault),
+            ("the key cannot be opened, so nothing is signed", &self.key_step.fault),
         ];
         for (topic, (summary, fault)) in TOPICS.into_iter().zip(told) {
             let topic = format!("{topic} {name}");
@@ -202,41 +223,32 @@ impl Opener {
         Ok(())
     }
 
-    /// The files that are watched.
+    /// Whether nothing is left to open.
     #[must_use]
-    pub fn files(&self) -> Vec<PathBuf> {
-        let key = self.key_file.iter().flat_map(KeyFile::files).map(PathBuf::from);
-        std::iter::once(self.config.certificate.clone()).chain(self.config.chain.clone()).chain(key).collect()
+    pub const fn is_open(&self) -> bool {
+        self.certificate_step.fault.is_none() && self.key_step.fault.is_none()
     }
 
-    const fn is_open(&self) -> bool {
-        self.certificate_fault.is_none() && self.key_fault.is_none()
-    }
-
-    fn look(&self) -> Vec<Option<Fingerprint>> {
-        self.files().iter().map(|file| Fingerprint::of(file)).collect()
-    }
-
-    fn attempt(&mut self) {
-        self.seen = self.look();
-        self.open_certificates();
-        self.open_key();
-        self.failures = if self.is_open() { 0 } else { self.failures.saturating_add(1) };
-        self.retry_at = self.kit.clock.now().saturating_add(pause(self.failures).as_secs());
-    }
-
-    fn open_certificates(&mut self) {
-        let found = match certificates::load(&self.config) {
-            Ok(found) => {
-                self.certificate_fault = None;
-                Some(found)
-            }
+    fn begin_certificates(&mut self, party: &Party) -> bool {
+        let (config, directory) = (self.config.clone(), self.kit.shelf.directory().to_owned());
+        let is_new = self.authority.is_none();
+        let work = move || match certificates::load(&config) {
+            Ok(found) => Outcome { found: Some(found), fault: None },
             Err(error) => {
-                self.certificate_fault = Some(error);
-                let is_new = self.authority.is_none();
-                is_new.then(|| certificates::published(&self.config, self.kit.shelf.directory())).flatten()
+                let known = is_new.then(|| certificates::published(&config, &directory)).flatten();
+                Outcome { found: known, fault: Some(error) }
             }
         };
+        let now = self.kit.clock.now();
+        self.certificate_step.begin(&self.kit.errands, (&self.bell, party), now, work)
+    }
+
+    fn settle_certificates(&mut self) {
+        let mut found = self.certificate_step.settle(self.kit.clock.now());
+        if found.is_none() && self.authority.is_none() {
+            // While it hangs, what was published before does.
+            found = certificates::last(&self.config.name, self.kit.shelf.directory());
+        }
         let Some((authority, files)) = found else { return };
         for (path, asset) in &files {
             self.kit.catalogue.put(format!("/{path}"), asset.clone());
@@ -246,19 +258,31 @@ impl Opener {
         self.authority = Some(authority);
     }
 
-    fn open_key(&mut self) {
-        let (Some(file), Some(authority)) = (&mut self.key_file, &self.authority) else { return };
-        if self.key.as_ref().is_some_and(|key| key.public_key_der() == authority.spki_der) {
-            return;
-        }
-        let opened = file.open(authority);
-        self.key = None;
-        match opened {
-            Ok(key) => {
-                self.key = Some(Arc::new(key));
-                self.key_fault = None;
+    fn begin_key(&mut self, party: &Party) -> bool {
+        let (Some(file), Some(authority)) = (&self.key_file, &self.authority) else { return false };
+        match &self.key {
+            Some(key) if key.public_key_der() == authority.spki_der => return false,
+            Some(_) => {
+                self.key = None;
+                self.key_step.renew(OTHER_KEY);
             }
-            Err(error) => self.key_fault = Some(error),
+            None => {}
+        }
+        let (file, authority) = (file.clone(), authority.clone());
+        let work = move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.open(&authority).map(|key| -> Arc<dyn SigningKey> { Arc::new(key) }).into()
+        };
+        let now = self.kit.clock.now();
+        self.key_step.begin(&self.kit.errands, (&self.bell, party), now, work)
+    }
+
+    fn settle_key(&mut self) {
+        let Some(key) = self.key_step.settle(self.kit.clock.now()) else { return };
+        match &self.authority {
+            Some(authority) if key.public_key_der() == authority.spki_der => self.key = Some(key),
+            // The certificate is another since that began.
+            _ => self.key_step.renew(OTHER_KEY),
         }
     }
 }

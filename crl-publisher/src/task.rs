@@ -17,6 +17,9 @@ use crate::tenure::{Role, Tenure};
 const STANDBY: Span = Span::seconds(1);
 /// Who can do nothing looks this often whether that has changed.
 const CLOSED: Span = Span::seconds(5);
+/// What could not be opened is looked for this often; its files are not watched, since that hangs with
+/// their file system.
+const LOOK_FOR: Span = Span::seconds(1);
 
 /// How the CRLs of one authority come about.
 pub enum Work {
@@ -122,7 +125,7 @@ impl Task {
             STANDBY
         };
         self.report();
-        wait
+        if self.opener.is_open() { wait } else { wait.min(LOOK_FOR) }
     }
 
     /// Whatever was known may be old: another process published.
@@ -204,12 +207,10 @@ impl Task {
     /// The files that are watched.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files = self.opener.files();
         match &self.work {
-            Work::Distribute(distributor) => files.extend(distributor.files()),
-            Work::Sign(signers) => files.extend(signers.iter().flat_map(CrlSigner::files)),
-            Work::Closed => {}
+            Work::Distribute(distributor) => distributor.files(),
+            Work::Sign(signers) => signers.iter().flat_map(CrlSigner::files).collect(),
+            Work::Closed => Vec::new(),
         }
-        files
     }
 }

@@ -272,3 +272,75 @@ fn a_pause_between_attempts_and_none_after_a_change() {
     assert_eq!(bench.alarms(&daemon), [""; 0]);
     assert_eq!(bench.crl().serials, []);
 }
+
+/// A pipe in the place of a file, which nobody writes to: reading hangs, as on a server that is gone.
+fn hang(path: &Path) {
+    fs::remove_file(path).unwrap();
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_file_that_hangs_keeps_nobody_else_waiting() {
+    // Each start waits for a while: all at once.
+    std::thread::scope(|scope| {
+        for (file, topic) in [("ca.key", "key"), ("pass", "key"), ("ca.pem", "certificate")] {
+            scope.spawn(move || hangs_alone(file, topic));
+        }
+    });
+}
+
+fn hangs_alone(file: &str, topic: &str) {
+    let mut bench = bench();
+    let first = start(&bench);
+    let last = (issuing(&bench, &first), root(&bench, &first));
+    first.stop();
+    let path = bench.home(file);
+    let content = fs::read(&path).unwrap();
+    hang(&path);
+    bench.clock.advance(DAY + 61);
+    let now = bench.now();
+    bench.ledger.heartbeat(now);
+    let mut running = start(&bench);
+    // The other is signed and served, and what was published is.
+    assert!(root(&bench, &running).number > last.1.number, "{file}");
+    let then = issuing(&bench, &running);
+    // The certificate that was published does.
+    assert_eq!(then.number > last.0.number, topic == "certificate", "{file}");
+    assert_eq!(client::get(running.address(), "/ca/issuing.crt").body, bench.ca.authority.der, "{file}");
+    let status = text(running.metrics_address().unwrap(), "/status");
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let alarms = status["alarms"].as_array().unwrap();
+    let alarm = alarms.iter().find(|alarm| alarm["topic"] == format!("{topic} issuing")).unwrap();
+    let detail = alarm["detail"].as_str().unwrap();
+    assert!(detail.contains(file) && detail.contains("reading hangs since"), "{detail}");
+    assert!(!detail.contains("secret"), "{detail}");
+
+    // Others may be changed meanwhile, and it may be put elsewhere, where nothing hangs.
+    running.reload(&configure(&bench, &format!("{BOTH}    validity: 6d\n")));
+    assert!(!health(&running).contains("configuration"), "{}", health(&running));
+    put(&bench.home(&format!("other-{file}")), &content, 0o600);
+    running.reload(&configure(&bench, &BOTH.replace(&format!(": {file}\n"), &format!(": other-{file}\n"))));
+    assert_eq!(health(&running), "ok\n", "{file}");
+    assert!(issuing(&bench, &running).number > last.0.number, "{file}");
+    running.stop();
+
+    // Or what hung goes on.
+    bench.clock.advance(DAY + 61);
+    let now = bench.now();
+    bench.ledger.heartbeat(now);
+    let last = issuing_file(&bench);
+    let running = start(&bench);
+    assert!(health(&running).contains(&format!("{topic} issuing: ")), "{}", health(&running));
+    let mut end = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    put(&path, &content, 0o600);
+    std::io::Write::write_all(&mut end, &content).unwrap();
+    drop(end);
+    eventually("all", || (health(&running) == "ok\n").then_some(()));
+    assert!(issuing(&bench, &running).number > last.number, "{file}");
+    running.stop();
+}
+
+fn issuing_file(bench: &Bench) -> Told {
+    told(&fs::read(bench.published("crl/issuing.crl")).unwrap(), &bench.ca)
+}
