@@ -4,11 +4,12 @@
 mod fetch;
 mod judge;
 mod judge_crl;
+mod sample;
 
 use std::path::Path;
 use std::time::Duration;
 
-use ca_domain::{AuthorityUrls, Timestamp};
+use ca_domain::Timestamp;
 use ca_status::crl::point_urls;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{
@@ -137,10 +138,10 @@ pub fn check_file(
 }
 
 /// Checks the URLs that an authority writes into certificates, and those of its own
-/// certificate and of its issuers.
+/// certificate and of its issuers. Its responder is asked about the certificate that it issued last.
 ///
 /// # Errors
-/// There is no authority of this name.
+/// There is no authority of this name, or the ledger cannot be read.
 pub fn check_authority(home: &Home, name: &str, options: &UrlOptions) -> Result<Vec<UrlCheck>> {
     let authority = Authority::load(home, name)?;
     let own = authority.certificate();
@@ -151,8 +152,24 @@ pub fn check_authority(home: &Home, name: &str, options: &UrlOptions) -> Result<
     for url in &urls.ca_issuers {
         found.push(judge.itself(&subject, url, authority.der()));
     }
-    for url in all_crls(&urls) {
+    for url in all_of(&urls.crl, urls.shards) {
         found.extend(judge.crl(&subject, &url, None));
+    }
+    for url in all_of(&urls.delta_crl, urls.shards) {
+        // Most have been found where a full CRL names them.
+        if !found.iter().any(|check| check.kind == UrlKind::DeltaCrl && check.url == url) {
+            found.push(judge.freshest(&subject, &url, None));
+        }
+    }
+    if !urls.ocsp.is_empty() {
+        let newest = sample::newest(home, &authority, options.now)?;
+        found.extend(urls.ocsp.iter().flat_map(|url| match &newest {
+            Some(certificate) => judge.ocsp(&subject, url, certificate),
+            None => {
+                let why = "there is no certificate of this authority to ask about yet";
+                vec![unchecked(&subject, UrlKind::Ocsp, url, why)]
+            }
+        }));
     }
     let chain = authority.chain().iter().map(|der| Certificate::from_der(der));
     let pool = chain
@@ -181,16 +198,12 @@ fn check_chain(first: &Certificate, pool: &[Certificate], options: &UrlOptions) 
         let ocsp = access_urls(&certificate, ID_AD_OCSP).into_iter().map(|url| (UrlKind::Ocsp, url));
         for (kind, url) in crls.chain(ocsp) {
             found.extend(match (&issuer, kind) {
-                (None, _) => vec![UrlCheck {
-                    certificate: subject.clone(),
-                    kind,
-                    url,
-                    verdict: Verdict::Unchecked,
-                    detail: "the issuer's certificate is not known; give --chain".into(),
-                    until: None,
-                }],
+                (None, _) => {
+                    let why = "the issuer's certificate is not known; give --chain";
+                    vec![unchecked(&subject, kind, &url, why)]
+                }
                 (Some(issuer), UrlKind::DeltaCrl) => {
-                    vec![Judge { options, issuer }.freshest(&subject, &url, &certificate)]
+                    vec![Judge { options, issuer }.freshest(&subject, &url, Some(&certificate))]
                 }
                 (Some(issuer), UrlKind::Ocsp) => Judge { options, issuer }.ocsp(&subject, &url, &certificate),
                 (Some(issuer), _) => Judge { options, issuer }.crl(&subject, &url, Some(&certificate)),
@@ -202,6 +215,17 @@ fn check_chain(first: &Certificate, pool: &[Certificate], options: &UrlOptions) 
         }
     }
     found
+}
+
+fn unchecked(subject: &str, kind: UrlKind, url: &str, why: &str) -> UrlCheck {
+    UrlCheck {
+        certificate: subject.to_owned(),
+        kind,
+        url: url.to_owned(),
+        verdict: Verdict::Unchecked,
+        detail: why.to_owned(),
+        until: None,
+    }
 }
 
 fn extension<T: for<'a> Decode<'a>>(certificate: &Certificate, oid: ObjectIdentifier) -> Option<T> {
@@ -221,13 +245,13 @@ fn access_urls(certificate: &Certificate, method: ObjectIdentifier) -> Vec<Strin
         .collect()
 }
 
-/// The URLs of all CRLs that certificates of this issuer may name.
-fn all_crls(urls: &AuthorityUrls) -> Vec<String> {
+/// What these URLs become in certificates of all kinds and parts.
+fn all_of(urls: &[String], shards: Option<u16>) -> Vec<String> {
     let mut all = Vec::new();
-    for url in &urls.crl {
+    for url in urls {
         let kinds = ["users", "authorities"].map(|kind| url.replace("{kind}", kind));
         for url in kinds.iter().take(if url.contains("{kind}") { 2 } else { 1 }) {
-            match urls.shards {
+            match shards {
                 None => all.push(url.clone()),
                 Some(count) => all.extend((0..count).map(|shard| {
                     url.replace("{shard}", &shard.to_string()).replace("{shards}", &count.to_string())

@@ -4,6 +4,7 @@
 use chancery_tests::daemon::wait_for;
 use chancery_tests::openssl::Key;
 use chancery_tests::pkilint::{Jobs, require_only_exceptions};
+use chancery_tests::server::{free_port, nginx};
 use chancery_tests::{Daemon, Outcome, Pki, Tool, tool};
 use std::fs;
 use std::time::Duration;
@@ -189,6 +190,76 @@ fn clients_read_deltas_and_crls_of_parts() {
         jobs.crl(&format!("crl/{name}"), &parts.pki.home.path(format!("{name}.der")), "CRL");
     }
     require_only_exceptions(&jobs.run(), &tool::source_root().join("tests/pkilint/exceptions.txt"));
+    wrong_scopes(&parts);
+}
+
+/// `ca check urls` where a CRL of another scope stands at the place that a certificate names.
+fn wrong_scopes(parts: &Parts) {
+    let (home, alice, mallory) = (&parts.pki.home, &parts.alice, &parts.mallory);
+    // Of an authority, all parts are looked at, and their delta CRLs.
+    let mut own = home.ca("check urls issuing").run();
+    for part in [alice, mallory] {
+        own = own.says(&[&format!("/crl/{part}.crl"), &format!("/crl/{part}-delta.crl")]);
+    }
+    // Certificates that name the CRL by reason, or that of authorities.
+    let url = format!("{}/crl/{{authority}}", parts.pki.publisher_gate.url());
+    edit(&parts.pki, "home/ca.yaml", "  crl_shards: 2\n", "");
+    let delta = format!("  delta_crl: \"{url}-{{shard}}-of-{{shards}}-delta.crl\"\n");
+    edit(&parts.pki, "home/ca.yaml", &delta, "");
+    let mut named = "{shard}-of-{shards}".to_owned();
+    for name in ["lost", "authorities"] {
+        edit(&parts.pki, "home/ca.yaml", &named, name);
+        named = name.to_owned();
+        parts.pki.person_by_request(name, "smime-signing", Key::P256);
+    }
+    let port = free_port();
+    let www = home.path("www/crl");
+    fs::create_dir_all(&www).expect("make a directory");
+    let server = format!(
+        "server {{ listen 127.0.0.1:{port}; root {}; types {{ application/pkix-crl crl; }} }}\n",
+        home.path("www").display()
+    );
+    let _server = nginx(home, "nginx", &server, &[port]);
+    for file in fs::read_dir(home.path("published/crl")).expect("read a directory") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), www.join(file.file_name())).expect("copy a file");
+    }
+    parts.pki.publisher_gate.forward_to(port);
+    let verdict = |person: &str, kind: &str| {
+        let outcome = home.ca(&format!("--json check urls {person}.crt --chain chain.pem")).run();
+        let all = outcome.json()["urls"].as_array().expect("URLs").clone();
+        // A delta CRL is named by the full CRL and by the certificate.
+        let of_kind = all.iter().filter(|url| url["kind"] == kind);
+        of_kind.map(|url| format!("{} {}", url["verdict"], url["detail"])).collect::<Vec<_>>()
+    };
+    let (full, delta) = (format!("{alice}.crl"), format!("{alice}-delta.crl"));
+    for kind in ["crl", "delta-crl"] {
+        let good = verdict("alice", kind);
+        assert!(good.iter().all(|found| found.starts_with("\"ok\"")), "{good:?}");
+    }
+    for (person, kind, at, stands, reason) in [
+        ("alice", "crl", &full, format!("{mallory}.crl"), "another place"),
+        ("alice", "crl", &full, "issuing-users.crl".to_owned(), "another place"),
+        ("alice", "crl", &full, delta.clone(), "it is a delta CRL"),
+        ("alice", "delta-crl", &delta, full.clone(), "it is a full CRL"),
+        ("alice", "delta-crl", &delta, format!("{mallory}-delta.crl"), "another place"),
+        ("lost", "crl", &"issuing-lost.crl".to_owned(), "issuing-lost.crl".to_owned(), "some reasons only"),
+        (
+            "authorities",
+            "crl",
+            &"issuing-authorities.crl".to_owned(),
+            "issuing-authorities.crl".to_owned(),
+            "does not cover certificates of this kind",
+        ),
+    ] {
+        let held = fs::read(www.join(at)).expect("read a CRL");
+        fs::write(www.join(at), fs::read(home.path("published/crl").join(&stands)).expect("read a CRL"))
+            .expect("write");
+        let found = verdict(person, kind);
+        let is_told = found.iter().any(|found| found.starts_with("\"wrong\"") && found.contains(reason));
+        assert!(is_told, "{stands} at {at}: {found:?}");
+        fs::write(www.join(at), held).expect("write a CRL");
+    }
 }
 
 trait Show {
@@ -228,6 +299,16 @@ fn nss(parts: &Parts) {
     }
     home.tool("crlutil", "-I -d sql:db -i issuing.der").ok();
     home.tool("crlutil", "-L -d sql:db").ok().says(&["issuing "]);
+    for name in ["root", "issuing", "alice", "mallory"] {
+        let der = home.tool("openssl", "x509 -outform DER -in").arg(format!("{name}.crt"));
+        der.arg("-out").arg(format!("{name}.x509.der")).ok();
+    }
+    let validated = |person: &str| {
+        let words = format!("{person}.x509.der issuing.x509.der -t root.x509.der");
+        home.tool("vfychain", "-d sql:db -pp -u 4 -g leaf -m crl -s failIfNoInfo").words(&words).run()
+    };
+    validated("alice").says(&["Chain is good!"]);
+    validated("mallory").says(&["Chain is bad!", "-8180"]);
     let refused = home.tool("crlutil", &format!("-I -d sql:db -i {}.der", parts.mallory)).run();
     assert!(refused.code != Some(0), "{}", refused.transcript());
 }

@@ -12,7 +12,7 @@ use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 
 use super::fetch::{Wanted, fetch};
 use super::judge::{Found, Judge, not_pem, report};
-use super::{UrlCheck, UrlKind, extension};
+use super::{UrlCheck, UrlKind, crl_urls, extension};
 
 /// Bytes of a CRL at most: it is in memory.
 const MAX_CRL: u64 = 1 << 30;
@@ -43,9 +43,9 @@ impl Judge<'_> {
         std::iter::once(check).chain(deltas.collect::<Vec<_>>()).collect()
     }
 
-    /// A delta CRL that a certificate names.
-    pub(super) fn freshest(&self, subject: &str, url: &str, certificate: &Certificate) -> UrlCheck {
-        self.delta(subject, url, Some(certificate), None)
+    /// A delta CRL that `certificate` names, or another one of the issuer does.
+    pub(super) fn freshest(&self, subject: &str, url: &str, certificate: Option<&Certificate>) -> UrlCheck {
+        self.delta(subject, url, certificate, None)
     }
 
     fn delta(
@@ -137,8 +137,19 @@ fn covers(
     is_delta: bool,
 ) -> Result<(), String> {
     let places = point_urls(scope.distribution_point.as_ref());
-    if scope.distribution_point.is_some() && !is_delta && !places.iter().any(|place| place == url) {
+    let wanted = match (is_delta, certificate) {
+        (false, _) => Some(vec![url.to_owned()]),
+        (true, Some(certificate)) => Some(crl_urls(certificate)),
+        (true, None) => None,
+    };
+    if let Some(wanted) = wanted
+        && scope.distribution_point.is_some()
+        && !places.iter().any(|place| wanted.contains(place))
+    {
         return Err(format!("the CRL is for {}, another place", places.join(", ")));
+    }
+    if scope.only_some_reasons.is_some() {
+        return Err("the CRL is for some reasons only: what is revoked for others is not on it".into());
     }
     let Some(certificate) = certificate else { return Ok(()) };
     let constraints: Option<BasicConstraints> = extension(certificate, ID_CE_BASIC_CONSTRAINTS);
