@@ -30,12 +30,14 @@ impl<T> From<Result<T, ServiceError>> for Outcome<T> {
 }
 
 type Seen = Vec<Option<Fingerprint>>;
+/// None if no file is another and the pause is not over.
+type Look<T> = Option<(Seen, Outcome<T>)>;
 
 /// Something to open, and how far that is.
 pub(super) struct Step<T> {
     files: Vec<PathBuf>,
-    /// Under way. None comes of it if no file is another and the pause is not over.
-    trial: Option<Trial<Option<(Seen, Outcome<T>)>>>,
+    /// Under way.
+    trial: Option<Trial<Look<T>>>,
     /// Why it is not open, since the last attempt.
     pub(super) fault: Option<ServiceError>,
     /// The files at that.
