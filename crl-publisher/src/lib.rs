@@ -123,6 +123,7 @@ impl Daemon {
     pub fn check(config: Config, clock: Arc<dyn Clock>) -> Result<Alarms, ServiceError> {
         let mut daemon = Self::set_up(config, clock, Access::Look)?;
         daemon.tasks.iter_mut().for_each(Task::survey);
+        daemon.targets.seek()?;
         Ok(daemon.watched.alarms)
     }
 

@@ -40,6 +40,15 @@ pub trait Target: Send {
         Ok(())
     }
 
+    /// Whether this machine has the place or the program that the configuration names, for `--check`:
+    /// a share may be mounted later. Nothing is sent, written or run.
+    ///
+    /// # Errors
+    /// What is not there.
+    fn there(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What stands there for `item`. `tag` is what [`Target::put`] or this told
     /// last: a target that still has it may answer [`Standing::Unchanged`].
     ///

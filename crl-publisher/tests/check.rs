@@ -43,6 +43,16 @@ fn a_check_writes_nothing() {
     fs::create_dir_all(bench.home("elsewhere/web")).unwrap();
     let config = configure(&bench);
     assert_eq!(check(&bench), (Some(0), String::new()), "before the first start");
+    // What it names must be there.
+    for (name, there, away) in [("web", "elsewhere/web", "elsewhere/webb"), ("run", "/bin/cat", "/bin/catt")]
+    {
+        let text = fs::read_to_string(bench.home("crl-publisher.yaml")).unwrap();
+        bench.write("crl-publisher.yaml", text.replace(there, away).as_bytes());
+        let (code, said) = check(&bench);
+        let told = said.contains(&format!("target {name}: a target is not there: ")) && said.contains(away);
+        assert!(code == Some(1) && told, "{said}");
+        bench.write("crl-publisher.yaml", text.as_bytes());
+    }
     let mut daemon = Daemon::open(config, Arc::new(SystemClock)).unwrap();
     daemon.prepare().unwrap();
     daemon.tick();

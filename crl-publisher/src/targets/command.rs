@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -133,6 +134,15 @@ impl CommandTarget {
 }
 
 impl Target for CommandTarget {
+    fn there(&self) -> Result<(), String> {
+        let programs = [Some(&self.command), self.verify.as_ref()];
+        let missing = programs.into_iter().flatten().filter_map(|words| words.first());
+        match missing.into_iter().find(|program| !can_run(program)) {
+            Some(program) => Err(format!("{program} is no program that can be run here; correct its path")),
+            None => Ok(()),
+        }
+    }
+
     fn read(&mut self, item: &Item, _: Option<&str>) -> Result<Standing, TargetError> {
         let Some(verify) = &self.verify else { return Ok(Standing::Unknown) };
         let mut output = self.spool.file()?;
@@ -158,6 +168,18 @@ impl Target for CommandTarget {
         let program = self.command.first().map_or("", String::as_str);
         Err(TargetError::Failed(format!("{program} ended with {status}{said}")))
     }
+}
+
+/// Whether there is a program of this name, as `execvp` looks for it.
+fn can_run(program: &str) -> bool {
+    let is_program = |path: &Path| {
+        fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return is_program(Path::new(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| is_program(&directory.join(program)))
 }
 
 /// The last lines of what was said, after a colon; nothing if nothing was.

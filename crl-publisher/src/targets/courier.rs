@@ -119,6 +119,14 @@ impl Courier {
         self.target.ready()
     }
 
+    /// Whether the place or program is there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn there(&self) -> Result<(), String> {
+        self.target.there()
+    }
+
     /// Delivers what is due, until `stopped` says so. Without what the target needs, nothing is.
     pub fn round(&mut self, stopped: &dyn Fn() -> bool) {
         self.unready = self.ready().err();

@@ -24,6 +24,13 @@ impl DirectoryTarget {
 }
 
 impl Target for DirectoryTarget {
+    fn there(&self) -> Result<(), String> {
+        if self.path.is_dir() {
+            return Ok(());
+        }
+        Err(format!("{} is no directory; make it, or mount what belongs there", self.path.display()))
+    }
+
     fn read(&mut self, item: &Item, _: Option<&str>) -> Result<Standing, TargetError> {
         let path = self.path.join(&item.path);
         match File::open(&path) {
@@ -34,12 +41,7 @@ impl Target for DirectoryTarget {
     }
 
     fn put(&mut self, item: &Item, _: &Before) -> Result<Option<String>, TargetError> {
-        if !self.path.is_dir() {
-            return Err(TargetError::Failed(format!(
-                "{} is no directory; make it, or mount what belongs there",
-                self.path.display()
-            )));
-        }
+        self.there().map_err(TargetError::Failed)?;
         let path = self.path.join(&item.path);
         if let Some(directory) = path.parent() {
             create_dir_all(directory, Mode::Public)?;

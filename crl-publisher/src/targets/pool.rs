@@ -20,7 +20,7 @@ use super::spool::Spool;
 use super::state::StateFile;
 use super::worker::TargetWorker;
 use crate::backoff::Backoff;
-use crate::trial::Party;
+use crate::trial::{Party, Trial};
 
 /// What the targets of one configuration have in common with those of the next. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +128,22 @@ impl Pool {
         common.reports.keep(&names);
         workers.iter().zip(reports).for_each(|(worker, report)| worker.tell(report));
         Ok(Self { workers })
+    }
+
+    /// Says in alarms which targets this machine does not have, for `--check`.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn seek(&self) -> Result<(), ServiceError> {
+        let party = Party::default();
+        let all = self.workers.iter().map(|worker| worker.seek(&party)).collect::<Result<Vec<_>, _>>()?;
+        party.wait(|| all.iter().all(Trial::is_over));
+        for (worker, trial) in self.workers.iter().zip(all) {
+            if let Err(what) = trial.take().unwrap_or_else(|| Err(trial.hang())) {
+                worker.tell_missing(what);
+            }
+        }
+        Ok(())
     }
 
     /// Says in alarms how the targets were at the last look.

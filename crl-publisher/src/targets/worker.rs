@@ -62,11 +62,35 @@ impl TargetWorker {
     /// # Errors
     /// A thread cannot be started.
     pub fn look(&self, party: &Party) -> Result<Trial<Result<(), String>>, ServiceError> {
+        self.try_out(party, "files of", Courier::ready)
+    }
+
+    /// Begins to look for the place or program that the target is.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn seek(&self, party: &Party) -> Result<Trial<Result<(), String>>, ServiceError> {
+        self.try_out(party, "place of", |courier| courier.there())
+    }
+
+    fn try_out(
+        &self,
+        party: &Party,
+        what: &str,
+        work: impl FnOnce(&mut Courier) -> Result<(), String> + Send + 'static,
+    ) -> Result<Trial<Result<(), String>>, ServiceError> {
         let courier = self.courier.clone();
-        let name = format!("files of target {}", self.name);
+        let name = format!("{what} target {}", self.name);
         Trial::begin((&self.errands, &name), (&self.bell, party), self.clock.now(), move || {
-            courier.lock().unwrap_or_else(PoisonError::into_inner).ready()
+            work(&mut courier.lock().unwrap_or_else(PoisonError::into_inner))
         })
+    }
+
+    /// Says in an alarm that the place or program is not there, unless it has another already.
+    pub fn tell_missing(&self, what: impl std::fmt::Display) {
+        if self.alarms.detail(&self.topic()).is_none() {
+            self.raise("a target is not there", what);
+        }
     }
 
     /// Reports how it is, also in an alarm.
