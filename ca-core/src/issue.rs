@@ -274,6 +274,8 @@ pub(crate) fn commit_with(
             ));
         }
     }
+    // Nobody else has these keys: a power cut after the commit must leave them.
+    StagedFile::sync_names(prepared.iter().flat_map(|one| &one.staged))?;
     let skip = before.len() as u64;
     let mut acts = before;
     let mut delivered = Vec::with_capacity(prepared.len());

@@ -112,6 +112,7 @@ pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wai
         invalidity_date: None,
         detail: detail_bytes(&detail)?,
     };
+    StagedFile::sync_names(&staged)?;
     writer.commit(vec![(entry, detail)], now, wait.warn)?;
     let mut files = Vec::new();
     if let Some(file) = staged {

@@ -126,7 +126,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// The directory cannot be opened or fsynced.
 pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
     let handle = File::open(dir).map_err(FileError::io("open", dir))?;
-    fault::sync(&handle).map_err(FileError::io("fsync", dir))
+    fault::sync_dir(&handle, dir).map_err(FileError::io("fsync", dir))
 }
 
 /// Creates a directory and its missing parents, each durable in its parent.

@@ -1,5 +1,6 @@
 //! The operations that change files. With the feature `fault-injection` a test
-//! can count them on its thread and make them fail, one or all from a point on.
+//! can count them on its thread and make them fail, one or all from a point on, and
+//! cut the power, which takes names that are not durable.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -7,11 +8,19 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 #[cfg(feature = "fault-injection")]
-pub use injection::{Counts, Failure, arm, counts, disarm};
+mod injection;
+#[cfg(feature = "fault-injection")]
+mod names;
+#[cfg(not(feature = "fault-injection"))]
+#[path = "fault/no_names.rs"]
+mod names;
+
+#[cfg(feature = "fault-injection")]
+pub use injection::{Counts, Failure, arm, counts, disarm, watch};
 
 pub(crate) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     check(Op::Open)?;
-    options.open(path)
+    names::making(path, || options.open(path))
 }
 
 pub(crate) fn write_all(file: &mut File, bytes: &[u8]) -> io::Result<()> {
@@ -28,6 +37,13 @@ pub(crate) fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
+/// `handle` is that of the directory `dir`.
+pub(crate) fn sync_dir(handle: &File, dir: &Path) -> io::Result<()> {
+    sync(handle)?;
+    names::synced(dir);
+    Ok(())
+}
+
 pub(crate) fn set_len(file: &File, length: u64) -> io::Result<()> {
     check(Op::SetLen)?;
     file.set_len(length)
@@ -35,17 +51,17 @@ pub(crate) fn set_len(file: &File, length: u64) -> io::Result<()> {
 
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     check(Op::Rename)?;
-    fs::rename(from, to)
+    names::moving(from, to, || fs::rename(from, to))
 }
 
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     check(Op::Remove)?;
-    fs::remove_file(path)
+    names::removing(path, || fs::remove_file(path))
 }
 
 pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
     check(Op::CreateDir)?;
-    DirBuilder::new().mode(mode).create(path)
+    names::making(path, || DirBuilder::new().mode(mode).create(path))
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,67 +83,3 @@ fn check(_: Op) -> io::Result<()> {
 
 #[cfg(feature = "fault-injection")]
 use injection::check;
-
-#[cfg(feature = "fault-injection")]
-mod injection {
-    use std::cell::Cell;
-    use std::io;
-
-    use super::Op;
-
-    /// What happened on this thread since [`disarm`] or [`arm`].
-    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-    pub struct Counts {
-        /// All operations that change files, fsyncs included.
-        pub operations: u64,
-        /// fsyncs of files and directories.
-        pub syncs: u64,
-    }
-
-    /// How operations fail.
-    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-    pub enum Failure {
-        /// One operation fails with this error; the rest work.
-        Once(io::ErrorKind),
-        /// This and all later ones fail, cleaning up included: what is on disk
-        /// is what a process killed here would leave.
-        Crash,
-    }
-
-    thread_local! {
-        static COUNTS: Cell<Counts> = const { Cell::new(Counts { operations: 0, syncs: 0 }) };
-        static ARMED: Cell<Option<(u64, Failure)>> = const { Cell::new(None) };
-    }
-
-    /// Makes operation number `at` of this thread, counted from zero and from
-    /// now, fail.
-    pub fn arm(at: u64, failure: Failure) {
-        COUNTS.set(Counts::default());
-        ARMED.set(Some((at, failure)));
-    }
-
-    /// Lets everything work again, and counts from zero.
-    pub fn disarm() {
-        ARMED.set(None);
-        COUNTS.set(Counts::default());
-    }
-
-    /// What was counted.
-    #[must_use]
-    pub fn counts() -> Counts {
-        COUNTS.get()
-    }
-
-    pub(super) fn check(op: Op) -> io::Result<()> {
-        let mut counts = COUNTS.get();
-        let number = counts.operations;
-        counts.operations += 1;
-        counts.syncs += u64::from(op == Op::Sync);
-        COUNTS.set(counts);
-        match ARMED.get() {
-            Some((at, Failure::Once(kind))) if number == at => Err(kind.into()),
-            Some((at, Failure::Crash)) if number >= at => Err(io::Error::other("killed")),
-            _ => Ok(()),
-        }
-    }
-}

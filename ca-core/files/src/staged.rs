@@ -2,6 +2,7 @@
 
 mod plain;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::MetadataExt;
@@ -120,6 +121,16 @@ impl StagedFile {
         let temporary = temporary_name(path);
         let found = temporary.symlink_metadata().is_ok_and(|found| found.is_file());
         found.then(|| Self::new(temporary, path.to_owned()))
+    }
+
+    /// Makes the temporary names of these files durable, with one fsync for each directory. For what a commit is about
+    /// to promise: after a power cut the files are still found.
+    ///
+    /// # Errors
+    /// A directory cannot be fsynced.
+    pub fn sync_names<'a>(files: impl IntoIterator<Item = &'a Self>) -> Result<(), FileError> {
+        let directories: BTreeSet<_> = files.into_iter().map(|file| parent(&file.temporary)).collect();
+        directories.into_iter().try_for_each(sync_dir)
     }
 
     /// Where the file is until it is published.

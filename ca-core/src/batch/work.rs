@@ -140,7 +140,7 @@ impl Run<'_> {
         Ok(Ready { item, first, prepared, file, record })
     }
 
-    /// Journal, ledger, names, passwords; in this order, each durable before the next.
+    /// Files, journal, ledger, names, passwords; in this order, each durable before the next.
     fn commit(
         &self,
         group: Vec<Ready<'_>>,
@@ -148,6 +148,7 @@ impl Run<'_> {
         delivery: &mut Delivery<'_>,
         wait: &Wait<'_>,
     ) -> Result<()> {
+        StagedFile::sync_names(group.iter().map(|ready| &ready.file))?;
         delivery.prepare(group.iter().map(|ready| ready.record.clone()))?;
         let mut writer = self.home.writer(wait)?;
         self.refuse_done_elsewhere(&mut writer, since, group.iter().map(|ready| &ready.item.person), wait)?;

@@ -149,6 +149,7 @@ impl Opened {
         acts.extend(more);
         let mut writer = home.writer(wait)?;
         standing(writer.ledger.reader(), &self.id)?;
+        StagedFile::sync_names(&staged)?;
         writer.commit(acts, now, wait.warn)?;
         let mut files = Vec::new();
         for file in staged {

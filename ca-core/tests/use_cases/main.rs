@@ -9,6 +9,7 @@ mod homes;
 mod issuing;
 mod maintaining;
 mod pairs;
+mod power;
 mod presigning;
 mod publishing;
 mod renewals;

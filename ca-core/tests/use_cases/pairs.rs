@@ -11,6 +11,7 @@ use ca_core::pair::{Escrow, Pair, PairFiles};
 use ca_core::people;
 use ca_core::signing::pkcs12::Pkcs12Profile;
 use ca_core::{AuthorityError, AuthorityKey, ErrorClass, Result, templates};
+use sha2::{Digest, Sha256};
 
 use crate::common::{self, Fixture, PAIR, now, pair_files, wait};
 
@@ -58,7 +59,12 @@ fn without_recovery_agents_a_pair_is_refused_unless_asked_for() {
     assert!(!fixture.path("alice.p12").exists());
 }
 
-fn batch(fixture: &Fixture, issuer: &AuthorityKey, table: &str, out: &Path) -> Result<BatchReport> {
+pub(crate) fn batch(
+    fixture: &Fixture,
+    issuer: &AuthorityKey,
+    table: &str,
+    out: &Path,
+) -> Result<BatchReport> {
     batch_with(fixture, issuer, table, out, |_| ())
 }
 
@@ -73,7 +79,7 @@ fn batch_with<'a>(
     let mut request = BatchRequest {
         issuer,
         kind: BatchKind::Issue { signing: load(PAIR.0)?, encryption: load(PAIR.1)?, again: false },
-        table_hash: [table.len() as u8; 32],
+        table_hash: Sha256::digest(table).into(),
         table_name: "people.csv",
         key: Some(KeyAlgorithm::P256),
         days: None,

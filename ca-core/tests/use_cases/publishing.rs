@@ -12,7 +12,7 @@ use ca_core::{AuthorityKey, Result};
 
 use crate::common::{self, Fixture, PAIR, now, pair_files, wait};
 
-const CONFIG: &str = "\
+pub(crate) const CONFIG: &str = "\
 version: 1
 directories:
   - name: staff
@@ -26,7 +26,7 @@ fn pair(fixture: &Fixture, issuer: &AuthorityKey, file: &str) -> Result<()> {
     common::pair(fixture, issuer, "alice@example.test", PAIR, Escrow::None, &files).map(drop)
 }
 
-fn configure(fixture: &Fixture, text: &str) {
+pub(crate) fn configure(fixture: &Fixture, text: &str) {
     let config = fixture.home.root().join("publish.yaml");
     fs::write(&config, text).unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
