@@ -1,5 +1,6 @@
-//! A simulated year: crashes, sleeps, clocks that are wrong, full disks, dead sources,
-//! and at every moment the files that clients fetch are valid CRLs, their numbers rise.
+//! A simulated year: crashes, sleeps, clocks that are wrong, full disks, dead sources, dead targets,
+//! and at every moment the files that clients fetch, here and at a target, are valid CRLs, their numbers rise,
+//! and a delta CRL changes the full one beside it.
 //!
 //! `CHANCERY_YEAR_DAYS=365 CHANCERY_YEAR_SEED=7 cargo test -p crl-publisher --test year -- --nocapture`
 //! runs all of one; without them each seed of a few gets some days. All of it is in a file system of its own,
@@ -8,6 +9,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
+#[path = "year/readers.rs"]
+mod readers;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,11 +22,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use ca_domain::{SerialNumber, Timestamp};
 use ca_files::fault::{self, Failure};
-use ca_service::fixture::TestAuthority;
-use ca_service::{Clock, ManualClock, SaneClock};
-use ca_status::crl::{CrlNumber, CrlReader};
-use common::{Bench, DAY, HOUR, listed};
+use ca_service::{ManualClock, SaneClock};
+use common::{Bench, DAY, HOUR};
 use crl_publisher::Daemon;
+use readers::{Known, Place};
 
 const AUTHORITIES: &str = "  - name: issuing
     certificate: ca.pem
@@ -96,7 +98,8 @@ struct World {
     is_ahead: bool,
     active: Option<Publisher>,
     standby: Option<Publisher>,
-    numbers: BTreeMap<&'static str, (Vec<u8>, CrlNumber)>,
+    /// What was found last, by place and name.
+    known: BTreeMap<(Place, &'static str), Known>,
     revoked: Vec<SerialNumber>,
     ceremonies: u64,
     looks: u64,
@@ -116,7 +119,7 @@ impl World {
             is_ahead: false,
             active: None,
             standby: None,
-            numbers: BTreeMap::new(),
+            known: BTreeMap::new(),
             revoked: Vec::new(),
             ceremonies: 0,
             looks: 0,
@@ -213,62 +216,14 @@ impl World {
                 self.bench.now()
             );
         }
-        for (full, delta) in [("issuing", "issuing-delta")] {
-            let (full, delta) = (listed(&self.bench, full).entries, listed(&self.bench, delta).entries);
-            for serial in self.revoked.iter().rev().take(40) {
-                let is_told = full.contains_key(serial) || delta.contains_key(serial);
-                assert!(is_told, "seed {}, {}: {serial} is on no CRL", self.seed, self.bench.now());
-            }
+        let of_parts = ["issuing-0-of-2", "issuing-1-of-2"].map(|name| self.told(name));
+        let all = self.told("issuing");
+        for serial in self.revoked.iter().rev().take(40) {
+            let at = format!("seed {}, {}: {serial}", self.seed, self.bench.now());
+            assert!(all.contains(serial), "{at} is on no CRL");
+            let parts = of_parts.iter().filter(|part| part.contains(serial)).count();
+            assert_eq!(parts, 1, "{at} is on CRLs of so many parts");
         }
-    }
-
-    /// What clients find.
-    fn look(&mut self) {
-        let now = self.bench.now();
-        for name in LISTS {
-            let place = format!("seed {}, {now}, {name}", self.seed);
-            let path = self.bench.published(&format!("crl/{name}.crl"));
-            let Ok(octets) = fs::read(&path) else {
-                assert!(!self.numbers.contains_key(name), "{place}: it is gone");
-                continue;
-            };
-            self.looks += 1;
-            let issuer: &TestAuthority = if name == "root" { &self.bench.root } else { &self.bench.ca };
-            let mut reader = CrlReader::open(File::open(&path).unwrap()).unwrap();
-            let accepted = reader.accept(&issuer.authority.certificate);
-            assert!(accepted.is_ok(), "{place}: {accepted:?}");
-            let frame = reader.frame();
-            let (from, to) = (frame.this_update, frame.next_update.unwrap());
-            let valid = |at: Timestamp| from <= at && at < to;
-            assert!(
-                valid(now) || (self.is_ahead && (from > now || valid(self.wall.now()))),
-                "{place}: valid from {from} to {to} only"
-            );
-            let number = frame.number().unwrap().unwrap();
-            if let Some((known, last)) = self.numbers.get(name)
-                && *known != octets
-            {
-                assert!(number > *last, "{place}: number {number} after {last}");
-            }
-            self.numbers.insert(name, (octets, number));
-            if self.looks.is_multiple_of(997) {
-                self.ask_openssl(&path, name);
-            }
-        }
-    }
-
-    fn ask_openssl(&mut self, path: &Path, name: &str) {
-        self.count("asked OpenSSL");
-        let issuer = self.bench.home(if name == "root" { "root.pem" } else { "ca.pem" });
-        let output = Command::new("openssl")
-            .args(["crl", "-inform", "DER", "-noout", "-in"])
-            .arg(path)
-            .arg("-CAfile")
-            .arg(issuer)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.contains("verify OK"), "{name}: {said}");
     }
 
     /// Time up to a moment, with what an authority does meanwhile.
