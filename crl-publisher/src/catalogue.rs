@@ -137,4 +137,9 @@ impl Catalogue {
     pub fn put(&self, path: String, asset: Asset) {
         self.assets.write().unwrap_or_else(PoisonError::into_inner).insert(path, Arc::new(asset));
     }
+
+    /// Serves nothing at `path` from now on.
+    pub fn remove(&self, path: &str) {
+        self.assets.write().unwrap_or_else(PoisonError::into_inner).remove(path);
+    }
 }

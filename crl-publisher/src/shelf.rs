@@ -267,6 +267,15 @@ impl Shelf {
         Ok(())
     }
 
+    /// Serves and shows the CRL of this name no longer; its files were removed.
+    pub fn withdraw(&self, name: &str) {
+        self.lock().remove(name);
+        for form in ["crl", "pem"] {
+            self.catalogue.remove(&format!("/crl/{name}.{form}"));
+            self.followed().remove(&format!("{name}.{form}"));
+        }
+    }
+
     /// Serves what another publisher has published: the CRL, and the files made of it
     /// as they are now. Nothing is written. Called again it looks for newer files only.
     ///

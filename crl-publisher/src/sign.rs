@@ -7,6 +7,7 @@
 mod issue;
 mod kept;
 mod pending;
+mod retired;
 mod watch;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::status::Told;
 use issue::SignError;
 use kept::Kept;
 pub use pending::Pending;
+use retired::Retired;
 
 /// Files and clocks are looked at this often whatever the schedule says.
 const LONGEST_WAIT: Span = Span::seconds(5);
@@ -58,6 +60,8 @@ pub struct CrlSigner {
     pending: Pending,
     full: Kept,
     delta: Option<Kept>,
+    /// The delta CRL that there was.
+    retired: Option<Retired>,
     /// The highest number seen, should the files be lost.
     floor: Option<CrlNumber>,
     /// Whether what is published was compared with the ledger, since it was found.
@@ -78,12 +82,14 @@ impl CrlSigner {
         let full = Kept::new(plan.name.clone(), plan.schedule.clone());
         let delta = plan.delta.as_ref().map(|delta| Kept::new(delta.name.clone(), delta.schedule.clone()));
         let pending = Pending::new(delta.is_some());
+        let retired = Retired::of(&plan);
         Self {
             means,
             plan,
             pending,
             full,
             delta,
+            retired,
             floor: None,
             compared: false,
             failures: 0,
@@ -233,6 +239,9 @@ impl CrlSigner {
         for published in found {
             self.remember(&published, now);
         }
+        // A full CRL must be newer than it, or clients would go on applying it.
+        let retired = self.retired.as_mut().and_then(|old| old.look(&self.means, self.is_standby, now));
+        self.floor = self.floor.max(retired);
     }
 
     /// Finds out what changed while nobody looked: by the published list and the
@@ -345,11 +354,14 @@ impl CrlSigner {
 
     /// Says in alarms how old its published CRLs are, for `--check`: nothing is signed, served or
     /// written. What is late is none: a start would make it good.
-    pub fn survey(&self, told: Option<&Told>) {
+    pub fn survey(&mut self, told: Option<&Told>) {
         let Means { shelf, clock, alarms, .. } = &self.means;
         for kept in std::iter::once(&self.full).chain(&self.delta) {
             let path = shelf.path(&kept.name);
             age::survey((&path, &kept.name), told, |window| kept.renew_by(window), clock.now(), alarms);
+        }
+        if let Some(retired) = &mut self.retired {
+            retired.survey(&self.means, clock.now());
         }
     }
 

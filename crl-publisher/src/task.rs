@@ -147,7 +147,7 @@ impl Task {
         let told = told.as_ref();
         match &mut self.work {
             Work::Distribute(distributor) => distributor.survey(told),
-            Work::Sign(signers) => signers.iter().for_each(|signer| signer.survey(told)),
+            Work::Sign(signers) => signers.iter_mut().for_each(|signer| signer.survey(told)),
             Work::Closed => {}
         }
         let clock = told.and_then(|told| told.clock.as_ref());

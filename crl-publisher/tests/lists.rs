@@ -6,12 +6,19 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 
 use ca_domain::{ReasonCode, Shard};
 use ca_ledger::EntryKind;
+use ca_service::fixture::client;
 use common::{Bench, HOUR, listed};
+use crl_publisher::Daemon;
 
 const DELTA: &str = "    validity: 7d\n    interval: 24h\n    url: http://a.test/crl/{name}.crl\n    delta:\n      validity: 6h\n      interval: 1h\n";
+
+fn signing(more: &str) -> String {
+    format!("  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\n{more}")
+}
 
 #[test]
 fn a_delta_shows_changes_soon_and_the_next_base_takes_them_up() {
@@ -106,6 +113,78 @@ fn a_full_crl_names_the_delta_crl_that_there_is() {
         bench.signer(lists).tick();
         assert_eq!(listed(&bench, "issuing").frame.number().unwrap(), full.number().unwrap());
     }
+}
+
+/// What was in a delta CRL is in the full CRL, which is newer, so that no client applies the old delta CRL to it
+/// (RFC 5280, section 6.3.3). For full CRLs from before it stays until it ends.
+#[test]
+fn a_delta_crl_that_is_switched_off_stays_until_it_ends_and_is_told_then() {
+    let mut bench = Bench::new();
+    let serial = bench.issue();
+    let mut daemon = bench.signer(DELTA);
+    daemon.tick();
+    bench.clock.advance(10);
+    bench.revoke(serial);
+    daemon.tick();
+    bench.clock.advance(10);
+    daemon.tick();
+    let path = bench.published("crl/issuing-delta.crl");
+    let (delta, bytes) = (listed(&bench, "issuing-delta"), fs::read(&path).unwrap());
+    assert_eq!(delta.entries.len(), 1);
+    drop(daemon);
+
+    // In the second of the delta CRL.
+    let plain = "    validity: 7d\n    interval: 24h\n    url: http://a.test/crl/{name}.crl\n";
+    let mut daemon = bench.signer(plain);
+    daemon.tick();
+    let full = listed(&bench, "issuing");
+    assert_eq!(full.entries, delta.entries);
+    assert!(full.frame.freshest().unwrap().is_empty());
+    assert!(full.frame.number().unwrap() > delta.frame.number().unwrap());
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    let serve = |bench: &Bench| {
+        let running = bench.signer(plain).start(([127, 0, 0, 1], 0).into()).unwrap();
+        let answer = client::get(running.address(), "/crl/issuing-delta.crl");
+        running.stop();
+        (answer.status, answer.body)
+    };
+    let status = |bench: &Bench| {
+        let text = fs::read(bench.published(".issuing.status.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&text).unwrap()["crls"].clone()
+    };
+    drop(daemon);
+    assert_eq!(serve(&bench), (200, bytes.clone()));
+    let told = status(&bench);
+    assert_eq!((&told[1]["name"], &told[1]["nextRun"]), (&"issuing-delta".into(), &serde_json::Value::Null));
+    assert!(told[1]["toDo"].as_str().unwrap().contains("`delta` is off"), "{told}");
+
+    // Nothing is made of it, and what has ended is told.
+    let check = |bench: &Bench| {
+        Daemon::check(bench.config(&signing(plain)), Arc::new(bench.clock.clone())).unwrap().list()
+    };
+    assert_eq!(check(&bench), []);
+    bench.clock.advance(6 * HOUR);
+    let now = bench.now();
+    bench.ledger.heartbeat(now);
+    let ended = ("crl issuing-delta".to_owned(), "a delta CRL that is made no more has ended");
+    assert_eq!(check(&bench).first(), Some(&ended));
+    let mut daemon = bench.signer(plain);
+    daemon.tick();
+    assert_eq!(daemon.alarms().list(), [ended]);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    fs::remove_file(&path).unwrap();
+    daemon.tick();
+    assert_eq!((daemon.alarms().list(), check(&bench)), (vec![], vec![]));
+    drop(daemon);
+    assert_eq!(serve(&bench).0, 404);
+    assert_eq!(status(&bench).as_array().unwrap().len(), 1);
+
+    // It begins again above all numbers that there were.
+    let mut daemon = bench.signer(DELTA);
+    daemon.tick();
+    let again = listed(&bench, "issuing-delta").frame;
+    assert!(again.number().unwrap() > full.frame.number().unwrap());
+    assert_eq!(daemon.alarms().list(), []);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::CrlSigner;
 use super::issue::SignError;
+use super::retired::Retired;
 use crate::status::CrlStatus;
 
 impl CrlSigner {
@@ -28,6 +29,7 @@ impl CrlSigner {
             kept.file = None;
             self.means.shelf.tidy(&kept.name);
         }
+        self.retired.iter_mut().for_each(Retired::forget);
     }
 
     /// How its CRL and delta CRL are.
@@ -59,6 +61,7 @@ impl CrlSigner {
         let full = of(&self.full, "full", self.changed_for_full(pending_since));
         std::iter::once(full)
             .chain(self.delta.iter().map(|delta| of(delta, "delta", pending_since)))
+            .chain(self.retired.iter().filter_map(|retired| retired.status(&self.means)))
             .collect()
     }
 }
