@@ -38,12 +38,6 @@ impl ChangesSince {
         self.changes.retain(|noted| noted.index >= index);
     }
 
-    /// How many changes there are.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.changes.len()
-    }
-
     /// Whether nothing changed.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -130,7 +130,8 @@ impl Publisher {
                     "{serial} is taken off a list that does not have it"
                 );
             } else {
-                combined.insert(serial, what);
+                // It costs what changed: what the base says is not said again.
+                assert_ne!(combined.insert(serial, what), Some(what), "{serial} is on the base like this");
             }
         }
         Some(combined)
