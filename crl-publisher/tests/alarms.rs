@@ -6,14 +6,17 @@ mod common;
 
 use std::fs;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use ca_service::fixture::client::{self, eventually};
-use ca_service::{Limits, Running};
-use common::{Bench, DAY};
+use ca_service::{Limits, Running, SaneClock};
+use common::targets::{ISSUING, web};
+use common::{Bench, DAY, HOUR};
+use crl_publisher::Daemon;
 use serde_json::Value;
 
 const ROOT: &str = "  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n";
@@ -160,5 +163,66 @@ fn a_key_that_cannot_be_opened_is_told_and_when_it_is_over() {
     daemon.tick();
     daemon.tell();
     assert_eq!(said(&told), ["cleared key issuing"]);
+    server.stop();
+}
+
+/// A CRL that is not renewed, a target that is behind, a key that cannot be opened and a clock that jumped: each is
+/// told to people, at `/healthz`, in a metric, and by a check.
+#[test]
+fn what_is_an_alarm_is_one_everywhere() {
+    let mut bench = Bench::new();
+    let (server, told) = hook(&bench);
+    bench.private("token", b"Bearer hook-secret\n");
+    let config = |bench: &Bench| {
+        bench.config(&format!(
+            "{ISSUING}metrics_listen: 127.0.0.1:0\nstate_dir: state\ntargets:\n{}\
+             alarms: {{after: 0s, webhook: {{url: 'http://{}/hook', authorization_file: token}}}}\n",
+            web("web"),
+            server.address()
+        ))
+    };
+    let open = |bench: &Bench| {
+        let clock = SaneClock::new(bench.clock.clone(), || 0);
+        let daemon = Daemon::open(config(bench), Arc::new(clock)).unwrap();
+        daemon.prepare().unwrap();
+        daemon
+    };
+    fs::create_dir(bench.home("web")).unwrap();
+    let mut daemon = open(&bench);
+    daemon.tick();
+    daemon.deliver();
+    daemon.tell();
+    assert_eq!((said(&told), bench.alarms(&daemon)), (vec![], vec![]));
+    drop(daemon);
+
+    fs::remove_dir_all(bench.home("web")).unwrap();
+    fs::remove_file(bench.home("ca.key")).unwrap();
+    let mut daemon = open(&bench);
+    daemon.tick();
+    // As far as it can tell no time has passed.
+    bench.clock.advance(7 * DAY - 6 * HOUR);
+    let now = bench.now();
+    bench.ledger.heartbeat(now);
+    daemon.tick();
+    daemon.deliver();
+    daemon.tell();
+    let said = said(&told);
+    let checked = Daemon::check(config(&bench), Arc::new(bench.clock.clone())).unwrap();
+    let running = daemon.start(([127, 0, 0, 1], 0).into()).unwrap();
+    let text = |address, path| String::from_utf8(client::get(address, path).body).unwrap();
+    let health = text(running.address(), "/healthz");
+    let metrics = text(running.metrics_address().unwrap(), "/metrics");
+    for (topic, summary) in [
+        ("crl issuing", "the CRL ends soon and is not renewed"),
+        ("target web", "a target is behind"),
+        ("key issuing", "the key cannot be opened, so nothing is signed"),
+        ("clock", "the clock here jumped"),
+    ] {
+        assert!(said.contains(&format!("raised {topic}")), "{topic}: {said:?}");
+        assert!(health.contains(&format!("{topic}: {summary}\n")), "{topic}: {health}");
+        assert!(metrics.contains(&format!("chancery_alarm{{topic=\"{topic}\"}} 1\n")), "{topic}: {metrics}");
+        assert!(checked.list().contains(&(topic.to_owned(), summary)), "{topic}: {:?}", checked.list());
+    }
+    running.stop();
     server.stop();
 }
