@@ -206,6 +206,44 @@ fn many_changes_at_once() {
     assert!(matches!(error, LdapError::Connection { .. }), "{error}");
 }
 
+/// A server that refuses the change of one entry, with any code, takes those of others; one that is busy or away, or
+/// wants another login, does not.
+#[test]
+fn refusals_of_an_entry_and_of_the_directory() {
+    const OF_ENTRIES: [u32; 11] = [1, 2, 3, 4, 11, 19, 21, 50, 53, 71, 80];
+    const OF_THE_DIRECTORY: [u32; 5] = [8, 13, 49, 51, 52];
+    let home = Home::prepared();
+    let items = OF_ENTRIES.iter().chain(&OF_THE_DIRECTORY);
+    let items: String =
+        items.map(|code| format!("retcode-item \"cn=code {code}\" {code} op=modify\n")).collect();
+    let slapd = Slapd::start(
+        &home,
+        &format!("moduleload retcode\noverlay retcode\nretcode-parent ou=codes,{SUFFIX}\n{items}"),
+    );
+    slapd.add(&person("alice"));
+    let (alice, add) = (format!("cn=alice,{SUFFIX}"), Change::Add("title".to_owned(), vec![b"x".to_vec()]));
+    let remove = Change::Delete("title".to_owned(), Vec::new());
+    let of = |code| format!("cn=code {code},ou=codes,{SUFFIX}");
+    for code in OF_ENTRIES.into_iter().chain(OF_THE_DIRECTORY) {
+        let mut directory = Connection::open(&config(&slapd.config(""))).expect("a connection");
+        let mut told = Vec::new();
+        let mut answer = |number: usize, outcome: Result<(), LdapError>| {
+            told.push((number, outcome.err().map(|error| error.code().expect("a code"))));
+        };
+        let sent = directory
+            .send_changes(1, &of(code), &[add.clone()], &mut answer)
+            .and_then(|()| directory.send_changes(2, &alice, &[add.clone(), remove.clone()], &mut answer))
+            .and_then(|()| directory.await_changes(&mut answer));
+        if OF_ENTRIES.contains(&code) {
+            sent.unwrap_or_else(|error| panic!("{error}"));
+            told.sort_unstable();
+            assert_eq!(told, [(1, Some(code)), (2, None)], "the other is changed");
+        } else {
+            assert_eq!(sent.expect_err("it is lost").code(), Some(code));
+        }
+    }
+}
+
 #[test]
 fn servers_that_hang_or_talk_nonsense() {
     let home = Home::empty();

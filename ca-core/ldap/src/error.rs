@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ca_files::FileError;
 
+use crate::result_code::{self, Concern, code_in_words};
+
 /// An error of this room. No message contains a password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -106,11 +108,11 @@ pub enum LdapError {
 }
 
 impl LdapError {
-    /// Whether the server refused, and may well accept something else over the same connection.
+    /// Whether the server refused this request alone, and may well accept another over the same connection.
     /// Otherwise the connection is of no use any more.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        self.code().is_some_and(|code| !matches!(code, 3 | 8 | 11 | 13 | 51 | 52))
+        self.code().is_some_and(|code| result_code::concerns(code) == Concern::Request)
     }
 
     /// The server's result code, if it gave one.
@@ -128,41 +130,4 @@ pub(crate) fn said(text: &str) -> String {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     let printable: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
     if printable.is_empty() { String::new() } else { format!(" ({printable})") }
-}
-
-/// What a result code means (RFC 4511, appendix A), with what to do about it.
-#[must_use]
-pub fn code_in_words(code: u32) -> String {
-    let words = match code {
-        1 => "operations error; log in first, or see the server's log",
-        2 => "protocol error",
-        3 => "time limit exceeded; ask for less, or raise the server's limit",
-        4 => "size limit exceeded; raise the server's limit for this user",
-        7 => "authentication method not supported",
-        8 => "stronger authentication required; use ldaps:// or start_tls",
-        10 => "referral to another server; give that server's URL",
-        11 => "administrative limit exceeded; raise the server's limit for this user",
-        12 => "unavailable critical extension",
-        13 => "confidentiality required; use ldaps:// or start_tls",
-        16 => "no such attribute or value; is the dialect right?",
-        17 => "undefined attribute type; is the dialect right, and the schema loaded?",
-        18 => "inappropriate matching",
-        19 => "constraint violation",
-        20 => "attribute or value exists",
-        21 => "invalid attribute syntax",
-        32 => "no such object; is the base right?",
-        34 => "invalid DN syntax",
-        48 => "inappropriate authentication",
-        49 => "invalid credentials; check the name and the password file",
-        50 => "insufficient access rights; give this user write access to the attribute",
-        51 => "busy; try again later",
-        52 => "unavailable; try again later",
-        53 => "unwilling to perform",
-        64 => "naming violation",
-        65 => "object class violation; the entry's classes do not allow the attribute",
-        68 => "entry already exists",
-        80 => "other error; see the server's log",
-        _ => "an unusual result",
-    };
-    format!("{words} [code {code}]")
 }

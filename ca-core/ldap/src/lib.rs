@@ -21,6 +21,7 @@ mod filter;
 mod gssapi;
 mod guard;
 mod ldif;
+mod result_code;
 mod tls;
 mod transport;
 
@@ -28,6 +29,7 @@ pub use config::{DirectoryConfig, Sasl};
 pub use connection::{Change, Connection, Scope, check_files};
 pub use dialect::{Attribute, Dialect};
 pub use entry::Entry;
-pub use error::{LdapError, code_in_words};
+pub use error::LdapError;
 pub use filter::{Filter, escape_dn_value};
 pub use ldif::{entries_of_ldif, ldif_of_changes};
+pub use result_code::code_in_words;
