@@ -2,6 +2,8 @@
 
 #[path = "crl_targets/directories.rs"]
 mod directories;
+#[path = "crl_targets/race.rs"]
+mod race;
 
 use chancery_tests::daemon::wait_for;
 use chancery_tests::kerberos;
