@@ -64,7 +64,6 @@ pub fn code_in_words(code: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::LdapError;
 
     /// Every code of the standard that refuses.
