@@ -4,10 +4,13 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -19,6 +22,8 @@ use common::{Bench, DAY, HOUR};
 use crl_publisher::Daemon;
 use serde_json::Value;
 
+/// What comes at all has come by then.
+const LONG: Duration = Duration::from_secs(30);
 const ROOT: &str = "  - name: root\n    certificate: root.pem\n    mode: distribute\n    source: root.crl\n";
 
 /// A web server that keeps what it is told, and answers as a file of the bench says.
@@ -131,8 +136,7 @@ fn a_mail_server_that_never_answers_delays_nothing() {
     ));
     let running = daemon.start(([127, 0, 0, 1], 0).into()).unwrap();
     let _connection = silent.accept().unwrap();
-    let wait = std::time::Duration::from_secs(30);
-    assert_eq!(told.recv_timeout(wait).unwrap()["topic"], "crl root");
+    assert_eq!(told.recv_timeout(LONG).unwrap()["topic"], "crl root");
     for number in 1..=3 {
         let crl = bench.make_crl(&bench.root, number, 90 * DAY);
         bench.write("root.crl", &crl);
@@ -223,6 +227,51 @@ fn what_is_an_alarm_is_one_everywhere() {
         assert!(metrics.contains(&format!("chancery_alarm{{topic=\"{topic}\"}} 1\n")), "{topic}: {metrics}");
         assert!(checked.list().contains(&(topic.to_owned(), summary)), "{topic}: {:?}", checked.list());
     }
+    running.stop();
+    server.stop();
+}
+
+/// A ledger on a file system that hangs: a pipe in the place of its checkpoint, which is opened for reading and
+/// never ends. The follower cannot tell it, since it hangs; who tells it is awake.
+#[test]
+fn a_ledger_that_hangs_is_told_and_when_it_is_over() {
+    let bench = Bench::new();
+    let (server, told) = hook(&bench);
+    bench.private("token", b"Bearer hook-secret\n");
+    let daemon = bench.open(&format!(
+        "  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\nstate_dir: state\n\
+         alarms: {{after: 0s, webhook: {{url: 'http://{}/hook', authorization_file: token}}}}\n",
+        server.address()
+    ));
+    let running = daemon.start(([127, 0, 0, 1], 0).into()).unwrap();
+    let health = || String::from_utf8(client::get(running.address(), "/healthz").body).unwrap();
+    assert_eq!(health(), "ok\n");
+
+    let checkpoint = bench.home("ledger/checkpoint");
+    let (good, pipe) = (fs::read(&checkpoint).unwrap(), bench.home("pipe"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::rename(&pipe, &checkpoint).unwrap();
+    // It is open as soon as the follower reads, which waits for what comes.
+    let mut end = OpenOptions::new().write(true).open(&checkpoint).unwrap();
+    let since = bench.now();
+    bench.clock.advance(299);
+    assert_eq!(health(), "ok\n", "a slow answer is no alarm");
+    bench.clock.advance(2);
+    let event = told.recv_timeout(LONG).unwrap();
+    assert_eq!((&event["event"], &event["topic"]), (&"raised".into(), &"ledger".into()), "{event}");
+    assert_eq!(event["summary"], "the ledger cannot be read");
+    let detail = event["detail"].as_str().unwrap();
+    assert!(detail.contains(&format!("reading it hangs since {since}")), "{detail}");
+    assert_eq!(health(), "ledger: the ledger cannot be read\n");
+    // What was published is served on.
+    assert_eq!(client::get(running.address(), "/crl/issuing.crl").status, 200);
+
+    fs::remove_file(&checkpoint).unwrap();
+    bench.write("ledger/checkpoint", &good);
+    end.write_all(&good).unwrap();
+    drop(end);
+    assert_eq!(told.recv_timeout(LONG).unwrap()["event"], "cleared");
+    assert_eq!(health(), "ok\n");
     running.stop();
     server.stop();
 }
