@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     /// What the server says besides.
     pub(crate) text: String,
     /// The SASL credentials of a bind response (section 4.2.2).
-    #[cfg(any(feature = "gssapi", test))]
+    #[cfg_attr(not(feature = "gssapi"), allow(dead_code, reason = "Kerberos alone asks for them"))]
     pub(crate) credentials: Option<Vec<u8>>,
 }
 
@@ -35,7 +35,7 @@ impl Answer {
         {
             return None;
         }
-        let [code, _matched, text, _more @ ..] = parts(response)? else { return None };
+        let [code, _matched, text, more @ ..] = parts(response)? else { return None };
         let (code @ [_, ..], text) = (value(code)?, value(text)?) else { return None };
         if code.len() > 4 {
             return None;
@@ -43,8 +43,7 @@ impl Answer {
         Some(Self {
             code: code.iter().fold(0, |number, &octet| (number << 8) | u32::from(octet)),
             text: String::from_utf8_lossy(text).into_owned(),
-            #[cfg(any(feature = "gssapi", test))]
-            credentials: _more
+            credentials: more
                 .iter()
                 .find(|part| (part.class, part.id) == (TagClass::Context, 7))
                 .and_then(value)

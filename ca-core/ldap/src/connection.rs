@@ -1,27 +1,27 @@
 //! A connection to a directory, logged in.
 
+mod login;
 mod several;
+pub(crate) mod task;
 
 use std::collections::HashSet;
 use std::future::Future;
 
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapResult, Mod, StdStream};
+use ldap3::{Ldap, LdapResult, Mod};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-use url::Url;
-use zeroize::Zeroizing;
 
-use crate::config::Login;
-use crate::transport::{Fault, Protection, connect, hand_over};
-use crate::{Dialect, DirectoryConfig, Entry, Filter, LdapError, tls};
+use crate::transport::Fault;
+use crate::{Dialect, DirectoryConfig, Entry, Filter, LdapError};
+use task::{accepted, run};
+
+pub use login::check_files;
 
 /// Entries a page; Active Directory gives at most 1,000.
 const PAGE: i32 = 500;
 /// What changing an entry is called in errors.
 const CHANGE: &str = "change an entry";
-/// The longest password.
-const MAX_PASSWORD: usize = 1024;
 
 /// How far a search goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,75 +59,32 @@ pub struct Connection {
     under_way: several::UnderWay,
 }
 
-/// Reads the files that `config` names, as [`Connection::open`] would. Nothing is asked of
-/// the server.
-///
-/// # Errors
-/// One is missing, unsafe or not what it must be.
-pub fn check_files(config: &DirectoryConfig) -> Result<(), LdapError> {
-    if !config.is_plain() {
-        tls::client_config(config)?;
-    }
-    match config.login()? {
-        Login::Simple { password_file, .. } => password(password_file).map(drop),
-        Login::External | Login::Gssapi => Ok(()),
-    }
-}
-
 impl Connection {
     /// Connects, checks the server's certificate and logs in.
     ///
     /// # Errors
     /// The settings are wrong, this build cannot log in so, the server cannot be reached or trusted, or it refuses the login.
     pub fn open(config: &DirectoryConfig) -> Result<Self, LdapError> {
-        config.check()?;
-        config.check_build()?;
-        let url = config.server()?;
-        let protection = match (config.is_plain(), config.start_tls) {
-            (true, _) => Protection::None,
-            (false, false) => Protection::Tls(tls::client_config(config)?),
-            (false, true) => Protection::StartTls(tls::client_config(config)?),
-        };
-        let login = config.login()?;
-        let (dn, password) = match login {
-            Login::External => (String::new(), None),
-            Login::Gssapi => (String::new(), None),
-            Login::Simple { dn, password_file } => (dn.to_owned(), Some(password(password_file)?)),
-        };
+        let entrance = login::Entrance::prepare(config)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             LdapError::Connection { server: config.url.clone(), action: "connect", why: error.to_string() }
         })?;
         let fault = Fault::default();
-        let opened = reach(&runtime, config, &fault, &login, url, protection);
-        // Not through Drop: a name that is still being looked up would be waited for.
-        let (ldap, relay) = match opened {
-            Ok(opened) => opened,
+        match entrance.enter(&runtime, config, &fault) {
+            Ok((ldap, relay)) => Ok(Self {
+                runtime: Some(runtime),
+                ldap,
+                relay: Some(relay),
+                fault,
+                config: config.clone(),
+                under_way: several::UnderWay::new(),
+            }),
             Err(error) => {
+                // A name that is still being looked up would be waited for.
                 runtime.shutdown_background();
-                return Err(error);
+                Err(error)
             }
-        };
-        let connection = Self {
-            runtime: Some(runtime),
-            ldap,
-            relay: Some(relay),
-            fault,
-            config: config.clone(),
-            under_way: several::UnderWay::new(),
-        };
-        if login == Login::Gssapi {
-            return Ok(connection);
         }
-        let (mut ldap, name) = (connection.ldap.clone(), dn.clone());
-        let result = connection.run("log in", async move {
-            match password {
-                Some(password) => ldap.simple_bind(&name, &password).await,
-                None => ldap.sasl_external_bind().await,
-            }
-        })?;
-        let dn = if dn.is_empty() { "by our certificate" } else { &dn };
-        connection.accepted("log in", dn, result)?;
-        Ok(connection)
     }
 
     /// How the directory names binary attributes.
@@ -286,16 +243,7 @@ impl Connection {
     }
 
     fn accepted(&self, action: &'static str, dn: &str, result: LdapResult) -> Result<(), LdapError> {
-        if result.rc == 0 {
-            return Ok(());
-        }
-        Err(LdapError::Refused {
-            server: self.config.url.clone(),
-            action,
-            dn: dn.to_owned(),
-            code: result.rc,
-            text: result.text,
-        })
+        accepted(&self.config, action, dn, result)
     }
 
     fn nonsense(&self, what: &str) -> LdapError {
@@ -308,92 +256,6 @@ impl Drop for Connection {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-/// Connects, logs in if the library cannot, and gives the connection to the library.
-fn reach(
-    runtime: &Runtime,
-    config: &DirectoryConfig,
-    fault: &Fault,
-    _login: &Login<'_>,
-    url: Url,
-    protection: Protection,
-) -> Result<(Ldap, JoinHandle<()>), LdapError> {
-    #[cfg(feature = "gssapi")]
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let told = fault.clone();
-    let channel =
-        run(runtime, config, fault, "connect", async move { Ok(connect(&url, protection, &told).await?) })?;
-    #[cfg(feature = "gssapi")]
-    let channel = match _login {
-        Login::Gssapi => crate::gssapi::log_in(runtime, config, fault, host, channel)?,
-        _ => channel,
-    };
-    let told = fault.clone();
-    run(runtime, config, fault, "connect", async move {
-        let (stream, relay) = hand_over(channel, told)?;
-        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(stream));
-        // To the library it is a local socket.
-        let (connection, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///").await?;
-        // Its end is seen by the next request.
-        tokio::spawn(connection.drive());
-        Ok((ldap, relay))
-    })
-}
-
-/// Does the work as a task, so that neither a server that hangs nor one whose answer
-/// the library cannot take does harm to the caller.
-pub(crate) fn run<T, F>(
-    runtime: &Runtime,
-    config: &DirectoryConfig,
-    fault: &Fault,
-    action: &'static str,
-    work: F,
-) -> Result<T, LdapError>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, ldap3::LdapError>> + Send + 'static,
-{
-    let server = config.url.clone();
-    let after = config.timeout();
-    let outcome = runtime.block_on(async move {
-        let mut task = tokio::spawn(work);
-        let outcome = tokio::time::timeout(after, &mut task).await;
-        task.abort();
-        outcome
-    });
-    match outcome {
-        Ok(Ok(Ok(value))) => Ok(value),
-        Ok(Ok(Err(error))) => Err(lost(config, fault, action, Some(&error))),
-        Ok(Err(_)) => Err(lost(config, fault, action, None)),
-        Err(_) => Err(LdapError::Timeout { server, action, after }),
-    }
-}
-
-/// What ended a request: the library's error; none if the library could not take the answer.
-fn lost(
-    config: &DirectoryConfig,
-    fault: &Fault,
-    action: &'static str,
-    error: Option<&ldap3::LdapError>,
-) -> LdapError {
-    let server = config.url.clone();
-    match (error, fault.get()) {
-        (None, _) => LdapError::Protocol { server, what: "what cannot be decoded".to_owned() },
-        (_, Some(&what)) => LdapError::Protocol { server, what: what.to_owned() },
-        (Some(error), None) => LdapError::Connection { server, action, why: why(error) },
-    }
-}
-
-/// What the library says, in words for an administrator.
-fn why(error: &ldap3::LdapError) -> String {
-    match error {
-        ldap3::LdapError::Io { source } => source.to_string(),
-        ldap3::LdapError::OpSend { .. }
-        | ldap3::LdapError::ResultRecv { .. }
-        | ldap3::LdapError::EndOfStream => "the connection ended".to_owned(),
-        other => other.to_string(),
     }
 }
 
@@ -411,17 +273,4 @@ fn mods(change: &Change) -> Vec<Mod<Vec<u8>>> {
         Change::Delete(..) => ones.map(|(name, one)| Mod::Delete(name, one)).collect(),
         Change::Replace(..) => vec![Mod::Replace(name, values.iter().cloned().collect())],
     }
-}
-
-fn password(path: &std::path::Path) -> Result<Zeroizing<String>, LdapError> {
-    let bytes = Zeroizing::new(ca_files::read_private(path)?);
-    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let bad = |what: &str| LdapError::Config(format!("{}: {what}", path.display()));
-    let text = std::str::from_utf8(line).map_err(|_| bad("the password is not UTF-8"))?;
-    // A simple bind without a password succeeds as nobody (RFC 4513, section 5.1.2).
-    if text.is_empty() || text.len() > MAX_PASSWORD {
-        return Err(bad("the first line must hold the password, at most 1024 octets"));
-    }
-    Ok(Zeroizing::new(text.to_owned()))
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 use crate::answer::{Answer, read_message, refuse};
-use crate::connection::run;
+use crate::connection::task::run;
 use crate::end_point::channel_binding;
 use crate::error::said;
 use crate::transport::{Channel, Fault};

@@ -17,7 +17,7 @@ mod end_point;
 mod entry;
 mod error;
 mod filter;
-#[cfg(feature = "gssapi")]
+#[cfg_attr(not(feature = "gssapi"), path = "no_gssapi.rs")]
 mod gssapi;
 mod guard;
 mod ldif;

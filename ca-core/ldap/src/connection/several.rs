@@ -5,7 +5,8 @@ use std::time::Duration;
 use ldap3::LdapResult;
 use tokio::task::{JoinError, JoinSet};
 
-use super::{CHANGE, Change, Connection, lost, mods};
+use super::task::lost;
+use super::{CHANGE, Change, Connection, mods};
 use crate::LdapError;
 
 /// Changes without an answer at most. The server has the next ones while it makes one durable; few enough that neither
