@@ -81,4 +81,55 @@ fn shown_compared_and_verified() {
     *forged.last_mut().expect("bytes") ^= 1;
     fs::write(home.path("forged.crl"), forged).expect("write a CRL");
     verify("forged.crl", "issuing", "").fails(3, &["signature"]);
+
+    // A long one takes no more memory than a short one: 14 MB, and 8 more at most.
+    fs::write(home.path("long.crl"), long(400_000)).expect("write a CRL");
+    for command in ["show --limit 0", "show --limit 9", "verify --issuer issuing.pem"] {
+        let (short, _) = peak(&home, &format!("{command} newer.crl"));
+        let (long, said) = peak(&home, &format!("{command} long.crl"));
+        assert!(said.contains("400000 entries") || command.starts_with("verify"), "{command}: {said}");
+        assert!(long < short + 8_192, "{command}: {long} KiB, and {short} KiB for a short one");
+    }
+}
+
+/// A TLV of DER, of 64 KiB to 16 MiB.
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u32::try_from(content.len()).expect("a length").to_be_bytes();
+    [&[tag, 0x83][..], &length[1..], &content].concat()
+}
+
+/// A CRL of so many entries that nobody signed.
+fn long(entries: u32) -> Vec<u8> {
+    let mut list = Vec::new();
+    for entry in 1..=entries {
+        let mut serial = [0x11; 16];
+        serial[1..5].copy_from_slice(&entry.to_be_bytes());
+        let time = [&[0x17, 13][..], b"261127000000Z"].concat();
+        let body = [&[2, 16][..], &serial, &time].concat();
+        list.extend([&[0x30, u8::try_from(body.len()).expect("short")][..], &body].concat());
+    }
+    let ecdsa_with_sha256 = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    let time = |text: &[u8]| [&[0x17, 13][..], text].concat();
+    let tbs = [
+        &[2, 1, 1][..],
+        &ecdsa_with_sha256,
+        &[0x30, 0],
+        &time(b"261127000000Z"),
+        &time(b"361127000000Z"),
+        &tlv(0x30, &[&list]),
+    ]
+    .concat();
+    tlv(0x30, &[&tlv(0x30, &[&tbs]), &ecdsa_with_sha256, &[3, 9, 0, 0x30, 6, 2, 1, 1, 2, 1, 1]])
+}
+
+/// The memory that `ca crl` takes at most, in KiB, and what it says.
+fn peak(home: &Home, words: &str) -> (u64, String) {
+    let measure = "import resource, subprocess, sys\nsubprocess.run(sys.argv[1:])\n\
+                   print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let program = Tool::ours("ca").within(home.work()).words("--home none crl").words(words);
+    let outcome = program.under(Tool::new("/usr/bin/python3").args(["-c", measure])).ok();
+    let said = outcome.text();
+    let last = said.trim_end().rsplit_once('\n').map_or(said.trim(), |(_, last)| last);
+    (last.parse().expect("a number"), said)
 }
