@@ -11,6 +11,7 @@ mod maintain;
 mod notify;
 mod ocsp;
 mod person;
+mod pkcs12;
 mod presign;
 mod publish;
 mod request;
@@ -21,7 +22,7 @@ use ca_core::domain::microsoft::{SecurityIdentifier, Upn};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use authority::{
-    AuthorityCommand, ConstraintArgs, CreateArgs, CsrArgs, ExportFormat, ImportArgs, SignArgs,
+    AuthorityCommand, ConstraintArgs, CreateArgs, CsrArgs, ExportArgs, ExportFormat, ImportArgs, SignArgs,
 };
 pub(crate) use certificate::{
     ActArgs, CertCommand, IssueArgs, ListArgs, OutputArgs, ReleaseArgs, RevokeArgs, TargetArgs,

@@ -46,16 +46,23 @@ Examples:
     Export {
         /// Its name.
         name: String,
-        /// The form.
-        #[arg(long, value_enum, default_value_t = ExportFormat::Pem)]
-        format: ExportFormat,
-        /// The file; standard output without it.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-        /// Replace the file if it exists.
-        #[arg(long)]
-        force: bool,
+        #[command(flatten)]
+        form: ExportArgs,
     },
+}
+
+/// How a certificate is exported.
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    /// The form.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Pem)]
+    pub(crate) format: ExportFormat,
+    /// The file; standard output without it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// A form of export.

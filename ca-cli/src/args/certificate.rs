@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use ca_core::domain::{KeyAlgorithm, ReasonCode, Timestamp};
 use ca_core::index::StateFilter;
-use ca_core::signing::pkcs12::Pkcs12Profile;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::authority::ExportArgs;
 use super::person::{BatchArgs, PairArgs};
-use super::{ExportFormat, PassphraseArgs, SubjectArgs};
+use super::pkcs12::P12Args;
+use super::{PassphraseArgs, SubjectArgs};
 use crate::input;
 
 pub(super) const ISSUE_EXAMPLES: &str = "\
@@ -79,39 +80,14 @@ pub(crate) struct OutputArgs {
     /// Where the PKCS#12 file with the generated key and the chain goes.
     #[arg(long, value_name = "FILE")]
     pub(crate) p12: Option<PathBuf>,
-    /// Which programs read the PKCS#12 file.
-    #[arg(long, value_enum, default_value_t = P12Profile::Modern)]
-    pub(crate) p12_profile: P12Profile,
-    /// A file with the password of the PKCS#12 file on its first line, mode 0600.
-    #[arg(long, value_name = "FILE", conflicts_with = "p12_password_fd")]
-    pub(crate) p12_password_file: Option<PathBuf>,
-    /// An open descriptor to read the password of the PKCS#12 file from.
-    #[arg(long, value_name = "N")]
-    pub(crate) p12_password_fd: Option<u32>,
+    #[command(flatten)]
+    pub(crate) protection: P12Args,
     /// The name that clients show for the key [default: the common name or address].
     #[arg(long, value_name = "TEXT")]
     pub(crate) friendly_name: Option<String>,
     /// Replace output files that exist.
     #[arg(long)]
     pub(crate) force: bool,
-}
-
-/// Which programs must read a PKCS#12 file.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum P12Profile {
-    /// AES-256 and HMAC-SHA256: OpenSSL, NSS, Thunderbird, GnuTLS, Java, Windows from 2019.
-    Modern,
-    /// 3DES and HMAC-SHA1: Apple, gpgsm and Windows Server 2016 as well.
-    Compat,
-}
-
-impl From<P12Profile> for Pkcs12Profile {
-    fn from(profile: P12Profile) -> Self {
-        match profile {
-            P12Profile::Compat => Self::Compat,
-            P12Profile::Modern => Self::Modern,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -132,15 +108,8 @@ Examples:
     Export {
         /// Its serial number, hexadecimal.
         serial: String,
-        /// The form.
-        #[arg(long, value_enum, default_value_t = ExportFormat::Pem)]
-        format: ExportFormat,
-        /// The file; standard output without it.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-        /// Replace the file if it exists.
-        #[arg(long)]
-        force: bool,
+        #[command(flatten)]
+        form: ExportArgs,
     },
 }
 
@@ -238,6 +207,13 @@ pub(crate) struct ActArgs {
     /// A remark for the ledger's private record.
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArgs,
+}
+
+/// A last look before something is done.
+#[derive(Args, Debug)]
+pub(crate) struct ConfirmArgs {
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::certificate::P12Profile;
+use super::pkcs12::{P12Args, of_files};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EscrowCommand {
@@ -145,6 +145,7 @@ pub(crate) struct ContributeArgs {
 
 /// The agents' shares, and the files that the keys go to.
 #[derive(Args, Debug)]
+#[command(mut_args(of_files))]
 pub(crate) struct KeyFilesArgs {
     /// One PKCS#12 file with all keys.
     #[arg(long, value_name = "FILE")]
@@ -152,15 +153,8 @@ pub(crate) struct KeyFilesArgs {
     /// A directory for one PKCS#12 file a key.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Which programs read the PKCS#12 files.
-    #[arg(long, value_enum, default_value_t = P12Profile::Modern)]
-    pub(crate) p12_profile: P12Profile,
-    /// A file with the password of the PKCS#12 files on its first line, mode 0600.
-    #[arg(long, value_name = "FILE", conflicts_with = "p12_password_fd")]
-    pub(crate) p12_password_file: Option<PathBuf>,
-    /// An open descriptor to read the password of the PKCS#12 files from.
-    #[arg(long, value_name = "N")]
-    pub(crate) p12_password_fd: Option<u32>,
+    #[command(flatten)]
+    pub(crate) protection: P12Args,
     /// Replace files that exist.
     #[arg(long)]
     pub(crate) force: bool,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::certificate::P12Profile;
 use super::escrow::RequestPassphraseArgs;
+use super::pkcs12::{P12Args, P12PasswordArgs, P12Profile, of_files};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExportCommand {
@@ -114,16 +114,13 @@ pub(crate) struct IntuneArgs {
 
 /// The private keys of a person, as they were delivered.
 #[derive(Args, Debug)]
+#[command(mut_args(of_files))]
 pub(crate) struct KeySourceArgs {
     /// A PKCS#12 file with keys of the person, mode 0600; may be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) p12: Vec<PathBuf>,
-    /// A file with the password of the PKCS#12 files on its first line, mode 0600.
-    #[arg(long, value_name = "FILE", conflicts_with = "p12_password_fd")]
-    pub(crate) p12_password_file: Option<PathBuf>,
-    /// An open descriptor to read the password of the PKCS#12 files from.
-    #[arg(long, value_name = "N")]
-    pub(crate) p12_password_fd: Option<u32>,
+    #[command(flatten)]
+    pub(crate) password: P12PasswordArgs,
     /// A contribution of a recovery agent, for keys out of the archive; repeated, one a file.
     #[arg(long, value_name = "FILE")]
     pub(crate) share: Vec<PathBuf>,
@@ -212,15 +209,8 @@ pub(crate) struct BundleArgs {
     /// Replace files that exist.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Which programs read the PKCS#12 file.
-    #[arg(long, value_enum, default_value_t = P12Profile::Modern)]
-    pub(crate) p12_profile: P12Profile,
-    /// A file with the password of the PKCS#12 file on its first line, mode 0600.
-    #[arg(long, value_name = "FILE", conflicts_with = "p12_password_fd")]
-    pub(crate) p12_password_file: Option<PathBuf>,
-    /// An open descriptor to read the password of the PKCS#12 file from.
-    #[arg(long, value_name = "N")]
-    pub(crate) p12_password_fd: Option<u32>,
+    #[command(flatten)]
+    pub(crate) protection: P12Args,
     /// The Debian package's name [default: ca-certificates- and the first root's name].
     #[arg(long, value_name = "NAME")]
     pub(crate) package: Option<String>,

@@ -6,8 +6,9 @@ use ca_core::domain::{KeyAlgorithm, ReasonCode};
 use ca_core::person::EncryptionFate;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::certificate::P12Profile;
-use super::{ActArgs, PassphraseArgs};
+use super::PassphraseArgs;
+use super::certificate::{ActArgs, ConfirmArgs};
+use super::pkcs12::{P12Args, needs_file};
 use crate::input;
 
 pub(super) const RENEW_EXAMPLES: &str = "\
@@ -130,18 +131,15 @@ pub(crate) struct RenewArgs {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Do not ask.
-    #[arg(long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
 }
 
 /// New keys and the file that they are delivered in.
 #[derive(Args, Debug)]
+#[command(mut_args(needs_file))]
 pub(crate) struct NewKeyArgs {
     /// The key to make here [default: the template's].
     #[arg(long, value_name = "ALGORITHM")]
@@ -149,15 +147,8 @@ pub(crate) struct NewKeyArgs {
     /// Where the PKCS#12 file with the new keys goes.
     #[arg(long, value_name = "FILE")]
     pub(crate) p12: Option<PathBuf>,
-    /// Which programs read the PKCS#12 file.
-    #[arg(long, value_enum, default_value_t = P12Profile::Modern)]
-    pub(crate) p12_profile: P12Profile,
-    /// A file with the password of the PKCS#12 file on its first line, mode 0600.
-    #[arg(long, value_name = "FILE", requires = "p12", conflicts_with = "p12_password_fd")]
-    pub(crate) p12_password_file: Option<PathBuf>,
-    /// An open descriptor to read the password of the PKCS#12 file from.
-    #[arg(long, value_name = "N", requires = "p12")]
-    pub(crate) p12_password_fd: Option<u32>,
+    #[command(flatten)]
+    pub(crate) protection: P12Args,
     /// Do not archive new encryption keys: mail is lost with them.
     #[arg(long)]
     pub(crate) no_escrow: bool,
@@ -239,12 +230,8 @@ pub(crate) struct RenameArgs {
     pub(crate) keep_encryption: bool,
     #[command(flatten)]
     pub(crate) new: NewKeyArgs,
-    /// Show what would be done, and do nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Do not ask.
-    #[arg(long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArgs,
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
 }

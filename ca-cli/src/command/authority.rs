@@ -37,10 +37,10 @@ pub(super) fn run(command: AuthorityCommand, context: &Context) -> Result<()> {
             let authority = Authority::load(&context.home()?, &name)?;
             show(context, &describe(&authority)?, &value(&authority)?)
         }
-        AuthorityCommand::Export { name, format, out, force } => {
+        AuthorityCommand::Export { name, form } => {
             let authority = Authority::load(&context.home()?, &name)?;
-            let bytes = export(Format::from(format), authority.der(), authority.chain())?;
-            deliver(context, out.as_deref(), &bytes, force)
+            let bytes = export(Format::from(form.format), authority.der(), authority.chain())?;
+            deliver(context, form.out.as_deref(), &bytes, form.force)
         }
     }
 }

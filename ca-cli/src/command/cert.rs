@@ -1,18 +1,16 @@
 //! `ca cert`.
 
-use std::collections::HashMap;
-use std::io::Write;
-use std::ops::ControlFlow;
-use std::path::Path;
-
 use ca_core::authority::Authority;
 use ca_core::domain::{KeyIdentifier, RevocationState, SerialNumber, Timestamp};
 use ca_core::export::export;
 use ca_core::index::{CertificateRecord, Filter};
 use ca_core::inventory::{Inventory, Issuance};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::Write;
+use std::ops::ControlFlow;
 
-use crate::args::{CertCommand, ExportFormat, ListArgs};
+use crate::args::{CertCommand, ExportArgs, ExportFormat, ListArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::report::{deliver, lines, show};
@@ -21,9 +19,7 @@ pub(super) fn run(command: CertCommand, context: &Context) -> Result<()> {
     match command {
         CertCommand::List(args) => list(&args, context),
         CertCommand::Show { serial } => show_one(&serial, context),
-        CertCommand::Export { serial, format, out, force } => {
-            export_one(&serial, format, out.as_deref(), force, context)
-        }
+        CertCommand::Export { serial, form } => export_one(&serial, &form, context),
     }
 }
 
@@ -252,14 +248,9 @@ fn show_one(serial: &str, context: &Context) -> Result<()> {
     show(context, &text, &value)
 }
 
-fn export_one(
-    serial: &str,
-    format: ExportFormat,
-    out: Option<&Path>,
-    replace: bool,
-    context: &Context,
-) -> Result<()> {
-    let with_chain = matches!(format, ExportFormat::Chain | ExportFormat::P7b);
+fn export_one(serial: &str, form: &ExportArgs, context: &Context) -> Result<()> {
+    let with_chain = matches!(form.format, ExportFormat::Chain | ExportFormat::P7b);
     let (issuance, chain) = find(serial, with_chain, context)?;
-    deliver(context, out, &export(format.into(), &issuance.der, &chain)?, replace)
+    let bytes = export(form.format.into(), &issuance.der, &chain)?;
+    deliver(context, form.out.as_deref(), &bytes, form.force)
 }

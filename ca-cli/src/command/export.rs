@@ -21,7 +21,6 @@ use crate::args::{
 };
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::passphrase::Source;
 use crate::report::{check_out, deliver, done};
 
 pub(super) fn run(command: ExportCommand, context: &Context) -> Result<()> {
@@ -54,13 +53,9 @@ fn export_bundle(args: &BundleArgs, context: &Context) -> Result<()> {
         BundleFormat::Der => Bundle::Der,
         BundleFormat::Firefox => Bundle::Mozilla { directory: args.installed_in.as_deref() },
         BundleFormat::P12 => {
-            let source = Source {
-                file: args.p12_password_file.as_ref(),
-                fd: args.p12_password_fd,
-                flag: "--p12-password-file or --p12-password-fd",
-            };
+            let source = args.protection.password.source();
             passphrase = source.create("the trust store")?;
-            Bundle::Pkcs12 { profile: args.p12_profile.into(), passphrase: &passphrase }
+            Bundle::Pkcs12 { profile: args.protection.p12_profile.into(), passphrase: &passphrase }
         }
         BundleFormat::P7b => Bundle::P7b,
         BundleFormat::Pem => Bundle::Pem,

@@ -10,7 +10,6 @@ use super::authority::unlock;
 use crate::args::{IssueArgs, OutputArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::passphrase::Source;
 use crate::report::{done, show};
 
 pub(super) fn run(args: &IssueArgs, context: &Context) -> Result<()> {
@@ -66,9 +65,7 @@ fn check(args: &IssueArgs) -> Result<()> {
     if args.csr.is_some() && (args.key.is_some() || output.p12.is_some()) {
         return Err(CliError::Usage("a request brings its key; leave --key and --p12 out, or --csr".into()));
     }
-    let about_p12 = output.p12_password_file.is_some()
-        || output.p12_password_fd.is_some()
-        || output.friendly_name.is_some();
+    let about_p12 = output.protection.password.is_given() || output.friendly_name.is_some();
     if about_p12 && output.p12.is_none() {
         return Err(CliError::Usage("there is no PKCS#12 file to protect or name; give --p12 FILE".into()));
     }
@@ -112,15 +109,11 @@ pub(super) fn outputs(args: &OutputArgs, shown: Option<&String>) -> Result<Vec<O
         outputs.push(Output::PrivateKey { path: path.clone(), replace });
     }
     if let Some(path) = &args.p12 {
-        let source = Source {
-            file: args.p12_password_file.as_ref(),
-            fd: args.p12_password_fd,
-            flag: "--p12-password-file or --p12-password-fd",
-        };
+        let source = args.protection.password.source();
         let friendly_name = args.friendly_name.as_ref().or(shown).cloned().unwrap_or_default();
         outputs.push(Output::Pkcs12 {
             path: path.clone(),
-            profile: args.p12_profile.into(),
+            profile: args.protection.p12_profile.into(),
             password: source.create(&path.display().to_string())?,
             friendly_name,
             replace,

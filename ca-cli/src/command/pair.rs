@@ -16,7 +16,6 @@ use super::authority::unlock;
 use crate::args::{IssueArgs, RunArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::passphrase::Source;
 use crate::report::{done, show};
 
 /// `ca issue --sample`.
@@ -47,7 +46,7 @@ pub(super) fn run(args: &IssueArgs, authority: &str, context: &Context) -> Resul
             key: args.key,
             days: args.days,
             escrow: escrow(args.pair.no_escrow),
-            profile: args.output.p12_profile.into(),
+            profile: args.output.protection.p12_profile.into(),
             name: args.batch.name.as_deref(),
             out: args.output.out.as_deref().unwrap_or(Path::new(".")),
             run: &args.batch.run,
@@ -114,11 +113,7 @@ fn files(args: &IssueArgs) -> Result<PairFiles> {
     let output = &args.output;
     let pkcs12 =
         [&output.p12, &args.pair.signing_p12, &args.pair.encryption_p12].into_iter().flatten().next();
-    let source = Source {
-        file: output.p12_password_file.as_ref(),
-        fd: output.p12_password_fd,
-        flag: "--p12-password-file or --p12-password-fd",
-    };
+    let source = output.protection.password.source();
     let password = pkcs12.map(|path| source.create(&path.display().to_string())).transpose()?;
     let shown = args.subject.name.common_name.as_ref().or(args.subject.email.first());
     Ok(PairFiles {
@@ -127,7 +122,7 @@ fn files(args: &IssueArgs) -> Result<PairFiles> {
         encryption: args.pair.encryption_p12.clone(),
         signing_certificate: output.out.clone(),
         encryption_certificate: args.pair.out_encryption.clone(),
-        profile: output.p12_profile.into(),
+        profile: output.protection.p12_profile.into(),
         password,
         friendly_name: output.friendly_name.as_ref().or(shown).cloned().unwrap_or_default(),
         replace: output.force,

@@ -152,11 +152,11 @@ fn leave(args: &LeaveArgs, context: &Context) -> Result<()> {
             |now: Timestamp| plan_leave(&home, &args.email, args.reason, args.encryption.into(), now, wait);
         let mut now = context.now()?;
         let mut plan = look(now)?;
-        if args.act.dry_run {
+        if args.act.confirm.dry_run {
             let text = leave_lines("Would revoke", &plan);
             return show(context, &text, &leave_value("plan", &plan));
         }
-        if !args.act.yes {
+        if !args.act.confirm.yes {
             say(leave_lines("About to revoke", &plan).trim_end());
             let shown = leave_value("plan", &plan);
             // Nobody else waits while a person thinks.
@@ -208,10 +208,10 @@ fn rename_one(args: &RenameArgs, context: &Context) -> Result<()> {
     let home = context.home()?;
     let now = context.now()?;
     let plan = context.waiting(|wait| plan_rename(&home, &args.email, &args.to, now, wait))?;
-    if args.dry_run {
+    if args.confirm.dry_run {
         return show(context, &rename_lines("Would issue", &plan), &rename_value(&plan));
     }
-    if !args.yes {
+    if !args.confirm.yes {
         say(rename_lines("About to issue", &plan).trim_end());
         confirm("Go on?", false)?;
     }

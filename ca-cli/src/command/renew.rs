@@ -13,7 +13,6 @@ use super::pair::{Many, escrow, issued_value, written};
 use crate::args::{NewKeyArgs, RenewArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::passphrase::Source;
 use crate::plan::confirm;
 use crate::report::{done, say, show};
 
@@ -42,11 +41,11 @@ pub(super) fn run(args: &RenewArgs, context: &Context) -> Result<()> {
     for candidate in &found.candidates {
         candidate.refuse_overlap(args.supersede, now)?;
     }
-    if args.dry_run {
+    if args.confirm.dry_run {
         return show(context, &lines("Would renew", &found), &plan_value(&found));
     }
     let explicit = args.target.email.is_none();
-    if !explicit && !args.yes {
+    if !explicit && !args.confirm.yes {
         say(lines("About to renew", &found).trim_end());
         confirm("Go on?", false)?;
     }
@@ -99,7 +98,7 @@ fn many(args: &RenewArgs, home: &Home, context: &Context) -> Result<()> {
     let (table, name) = match (&args.target.batch, before) {
         (Some(path), _) => (crate::input::read_limited(path, people::MAX_LEN)?, path.display().to_string()),
         (None, Some(before)) => {
-            let keep = !args.dry_run;
+            let keep = !args.confirm.dry_run;
             let expiring = Expiring { authority, before, supersede: args.supersede };
             let table = context.waiting(|wait| expiring_table(home, out, expiring, keep, now, wait))?;
             (table, out.join("people.csv").display().to_string())
@@ -115,26 +114,22 @@ fn many(args: &RenewArgs, home: &Home, context: &Context) -> Result<()> {
         key: args.new.key,
         days: args.new.days,
         escrow: escrow(args.new.no_escrow),
-        profile: args.new.p12_profile.into(),
+        profile: args.new.protection.p12_profile.into(),
         name: None,
         out,
         run: &args.run,
-        dry_run: args.dry_run,
+        dry_run: args.confirm.dry_run,
     };
     request.run(home, context)
 }
 
 pub(super) fn files(args: &NewKeyArgs, certificates: Option<&Path>) -> Result<RenewFiles> {
-    let source = Source {
-        file: args.p12_password_file.as_ref(),
-        fd: args.p12_password_fd,
-        flag: "--p12-password-file or --p12-password-fd",
-    };
+    let source = args.protection.password.source();
     let password = args.p12.as_ref().map(|path| source.create(&path.display().to_string())).transpose()?;
     Ok(RenewFiles {
         pkcs12: args.p12.clone(),
         certificates: certificates.map(Path::to_owned),
-        profile: args.p12_profile.into(),
+        profile: args.protection.p12_profile.into(),
         password,
         replace: args.force,
     })

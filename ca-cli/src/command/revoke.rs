@@ -53,7 +53,7 @@ fn run(
     context.waiting(|wait| {
         let mut now = context.now()?;
         let mut plan = revoke::plan(&home, &target, transition, now, wait)?;
-        if act.dry_run {
+        if act.confirm.dry_run {
             let head = format!("Would {}", words.plan);
             return show(
                 context,
@@ -61,7 +61,7 @@ fn run(
                 &value("plan", &plan.steps, &plan.skipped),
             );
         }
-        if !explicit && !act.yes {
+        if !explicit && !act.confirm.yes {
             say(lines(&format!("About to {}", words.plan), &plan.steps, &plan.skipped).trim_end());
             // Nobody else waits while a person thinks.
             let shown = serials(&plan.steps);

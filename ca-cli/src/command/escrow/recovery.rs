@@ -162,15 +162,11 @@ fn finish(
     }
     let home = context.home()?;
     let (contributions, passphrase) = read_shares(shares, passphrase)?;
-    let password = Source {
-        file: files.p12_password_file.as_ref(),
-        fd: files.p12_password_fd,
-        flag: "--p12-password-file or --p12-password-fd",
-    };
+    let password = files.protection.password.source();
     let delivery = Delivery {
         p12: files.p12.clone(),
         dir: files.dir.clone(),
-        profile: files.p12_profile.into(),
+        profile: files.protection.p12_profile.into(),
         password: password.create("the PKCS#12 files")?,
         replace: files.force,
     };

@@ -9,7 +9,6 @@ use crate::args::KeySourceArgs;
 use crate::command::escrow::read_shares;
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::passphrase::Source;
 
 /// The password of the files, or of new ones if there are no files.
 pub(super) fn password(args: &KeySourceArgs) -> Result<Passphrase> {
@@ -18,11 +17,7 @@ pub(super) fn password(args: &KeySourceArgs) -> Result<Passphrase> {
             "no keys were named; give files with --p12, or the agents' shares with --share".into(),
         ));
     }
-    let source = Source {
-        file: args.p12_password_file.as_ref(),
-        fd: args.p12_password_fd,
-        flag: "--p12-password-file or --p12-password-fd",
-    };
+    let source = args.password.source();
     if args.p12.is_empty() { source.create("the exported keys") } else { source.read("the PKCS#12 files") }
 }
 
