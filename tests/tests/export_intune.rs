@@ -48,6 +48,14 @@ fn open(home: &Home, pfx: &Path, password: &str, name: &str) -> (String, String)
 }
 
 fn powershell(home: &Home, script: &str) {
+    let text = home.read(script);
+    // Each looks for keys and imports them in a way of its own, and does the same with what it finds.
+    for part in
+        ["function Get-ImportedThumbprint", "function Import-Key", "$PSCmdlet.ShouldProcess($what, 'Import')"]
+    {
+        assert_eq!(text.matches(part).count(), 1, "{script}: {part}");
+    }
+    assert!(!text.contains("@IMPORT@"), "{script}");
     Tool::new(python()).arg(source_root().join("tests/powershell/parse.py")).arg(home.path(script)).ok();
 }
 

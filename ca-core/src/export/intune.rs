@@ -34,6 +34,8 @@ use crate::renew::candidate::windows_names;
 
 const GRAPH_SCRIPT: &str = include_str!("intune/import-graph.ps1");
 const MODULE_SCRIPT: &str = include_str!("intune/import-module.ps1");
+/// What both do with each key; they say how one is looked for and imported.
+const EACH_KEY: &str = include_str!("intune/import-each.ps1");
 const PROFILE_VALUES: &str = include_str!("intune/profile-values.txt");
 
 /// A person whose keys are exported.
@@ -320,9 +322,11 @@ fn finish(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>> {
 }
 
 fn import_script(connector: Option<&ConnectorKey>) -> String {
+    let each = EACH_KEY.trim_end();
     match connector {
-        Some(_) => powershell::fill(GRAPH_SCRIPT, &[]),
-        None => powershell::fill(MODULE_SCRIPT, &[]),
+        Some(_) => powershell::fill(GRAPH_SCRIPT, &[("@IMPORT@", each)]),
+        // There it is in a block.
+        None => powershell::fill(MODULE_SCRIPT, &[("@IMPORT@", &each.replace('\n', "\n    "))]),
     }
 }
 

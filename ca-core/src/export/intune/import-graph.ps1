@@ -35,22 +35,10 @@ function Get-ImportedThumbprint([string] $UserPrincipalName) {
     }
 }
 
-$missing = 0
-$folder = Join-Path $PSScriptRoot 'graph'
-foreach ($user in Import-Csv (Join-Path $PSScriptRoot 'manifest.csv') -Encoding UTF8 | Group-Object UserPrincipalName) {
-    $there = @(Get-ImportedThumbprint $user.Name)
-    foreach ($row in $user.Group) {
-        $what = "$($row.Email), certificate $($row.Serial) ($($row.IntendedPurpose))"
-        if ($there -contains $row.Thumbprint) {
-            Write-Output "There already: $what"
-        } elseif ($Check) {
-            $missing += 1
-            Write-Output "Missing: $what"
-        } elseif ($PSCmdlet.ShouldProcess($what, 'Import')) {
-            $body = [System.IO.File]::ReadAllText((Join-Path $folder ($row.Thumbprint + '.json')))
-            Invoke-MgGraphRequest -Method POST -Uri $Uri -Body $body -ContentType 'application/json' | Out-Null
-            Write-Output "Imported: $what"
-        }
-    }
+function Import-Key($Row) {
+    $body = [System.IO.File]::ReadAllText((Join-Path $PSScriptRoot "graph/$($Row.Thumbprint).json"))
+    Invoke-MgGraphRequest -Method POST -Uri $Uri -Body $body -ContentType 'application/json' | Out-Null
 }
+
+@IMPORT@
 if ($missing -gt 0) { exit 1 }

@@ -24,37 +24,31 @@ param(
 )
 $ErrorActionPreference = 'Stop'
 Import-Module $Module
+
+function Get-ImportedThumbprint([string] $UserPrincipalName) {
+    Get-IntuneUserPfxCertificate -UserList $UserPrincipalName | ForEach-Object { $_.Thumbprint }
+}
+
+function Import-Key($Row) {
+    $pfx = @{
+        PathToPfxFile   = Join-Path $PSScriptRoot $Row.PfxFile
+        PfxPassword     = $passwords[$Row.PfxFile]
+        UPN             = $Row.UserPrincipalName
+        ProviderName    = $ProviderName
+        KeyName         = $KeyName
+        IntendedPurpose = $Row.IntendedPurpose
+        PaddingScheme   = $Row.PaddingScheme
+    }
+    Import-IntuneUserPfxCertificate -CertificateList (New-IntuneUserPfxCertificate @pfx)
+}
+
 Set-IntuneAuthenticationToken -AdminUserName $AdminUserName
 try {
     $passwords = @{}
     foreach ($row in Import-Csv (Join-Path $PSScriptRoot 'passwords.csv') -Encoding UTF8) {
         $passwords[$row.PfxFile] = ConvertTo-SecureString -String $row.PfxPassword -AsPlainText -Force
     }
-    $missing = 0
-    foreach ($user in Import-Csv (Join-Path $PSScriptRoot 'manifest.csv') -Encoding UTF8 | Group-Object UserPrincipalName) {
-        $there = @(Get-IntuneUserPfxCertificate -UserList $user.Name | ForEach-Object { $_.Thumbprint })
-        foreach ($row in $user.Group) {
-            $what = "$($row.Email), certificate $($row.Serial) ($($row.IntendedPurpose))"
-            if ($there -contains $row.Thumbprint) {
-                Write-Output "There already: $what"
-            } elseif ($Check) {
-                $missing += 1
-                Write-Output "Missing: $what"
-            } elseif ($PSCmdlet.ShouldProcess($what, 'Import')) {
-                $pfx = @{
-                    PathToPfxFile   = Join-Path $PSScriptRoot $row.PfxFile
-                    PfxPassword     = $passwords[$row.PfxFile]
-                    UPN             = $row.UserPrincipalName
-                    ProviderName    = $ProviderName
-                    KeyName         = $KeyName
-                    IntendedPurpose = $row.IntendedPurpose
-                    PaddingScheme   = $row.PaddingScheme
-                }
-                Import-IntuneUserPfxCertificate -CertificateList (New-IntuneUserPfxCertificate @pfx)
-                Write-Output "Imported: $what"
-            }
-        }
-    }
+    @IMPORT@
 } finally {
     Remove-IntuneAuthenticationToken
 }
