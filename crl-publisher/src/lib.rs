@@ -45,6 +45,7 @@ pub mod trial;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -71,9 +72,12 @@ use targets::item::Owners;
 use targets::pool::{Common, Depot, Pool};
 use task::{Shared, Task};
 use tenure::Tenure;
+use trial::Party;
 
 /// A CRL takes time on a slow line.
 const CONNECTION: Duration = Duration::from_secs(600);
+/// A start waits so long for a ledger from which nothing comes.
+const LEDGER: Duration = Duration::from_secs(10);
 
 /// Where a publisher says how it is; stays when a new configuration comes.
 #[derive(Clone, Debug)]
@@ -89,7 +93,7 @@ pub struct Watched {
     tenure: Tenure,
 }
 
-/// A publisher that is set up and has read the ledger once.
+/// A publisher that is set up.
 pub struct Daemon {
     config: Config,
     clock: Arc<dyn Clock>,
@@ -105,7 +109,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Sets the publisher up: reads certificates, opens keys, reads the ledger.
+    /// Sets the publisher up: reads certificates and opens keys.
     /// Nothing is written before [`Daemon::tick`] or [`Daemon::start`]. A certificate,
     /// chain, key or passphrase that is unusable is an alarm, and is tried again; so is what a
     /// target or a way to tell alarms needs.
@@ -122,6 +126,7 @@ impl Daemon {
     /// As [`Daemon::open`].
     pub fn check(config: Config, clock: Arc<dyn Clock>) -> Result<Alarms, ServiceError> {
         let mut daemon = Self::set_up(config, clock, Access::Look)?;
+        daemon.read_ledger();
         daemon.tasks.iter_mut().for_each(Task::survey);
         daemon.targets.seek()?;
         Ok(daemon.watched.alarms)
@@ -174,7 +179,7 @@ impl Daemon {
                 None => Ok(follower),
             }
         };
-        let mut follower = config.ledger.as_ref().map(open).transpose()?;
+        let follower = config.ledger.as_ref().map(open).transpose()?;
         let shared = Shared {
             tenure: watched.tenure.clone(),
             board: watched.board.clone(),
@@ -206,9 +211,6 @@ impl Daemon {
             opener.tell();
             let status = config.directory.join(format!(".{}.status.json", opener.name()));
             tasks.push(Task::new(opener, bell, shared.clone(), status));
-        }
-        if let Some(follower) = &mut follower {
-            follower.tick(|_| {});
         }
         let targets = match &config.state_dir {
             Some(state_dir) => {
@@ -260,11 +262,16 @@ impl Daemon {
         self.tasks.iter().try_for_each(Task::prepare)
     }
 
-    /// Does what is due now: for the start, and for tests. [`Daemon::prepare`] comes first.
-    pub fn tick(&mut self) {
+    /// Reads what is new in the ledger, in this thread.
+    pub(crate) fn read_ledger(&mut self) {
         if let Some(follower) = &mut self.follower {
             follower.tick(reaction(self.interest.clone(), self.view.clone(), self.clock.clone()));
         }
+    }
+
+    /// Does what is due now, in this thread: for tests. [`Daemon::prepare`] comes first.
+    pub fn tick(&mut self) {
+        self.read_ledger();
         for task in &mut self.tasks {
             task.tick();
         }
@@ -298,9 +305,8 @@ impl Daemon {
     ///
     /// # Errors
     /// The address is taken, or a thread cannot be started.
-    pub fn start(mut self, address: SocketAddr) -> Result<Running, ServiceError> {
+    pub fn start(self, address: SocketAddr) -> Result<Running, ServiceError> {
         self.prepare()?;
-        self.tick();
         let connections = self.config.max_connections;
         let per_source = self.config.max_connections_per_source.unwrap_or(Limits::share(connections));
         let limits = Limits { connections, per_source, connection: CONNECTION, ..Limits::default() };
@@ -330,18 +336,30 @@ impl Daemon {
         }
     }
 
-    /// Starts the threads that follow the ledger and publish.
+    /// Starts the threads that follow the ledger and publish. When it returns the ledger was read, and then
+    /// what was due was published, unless that hangs.
     fn spawn(self) -> Result<Vec<Worker>, ServiceError> {
-        let react = reaction(self.interest, self.view.clone(), self.clock.clone());
-        let mut workers = self.targets.spawn()?;
-        for teller in self.tellers {
-            workers.push(teller.spawn()?);
-        }
+        let mut react = reaction(self.interest, self.view.clone(), self.clock.clone());
+        let mut workers = Vec::new();
         if let Some(follower) = self.follower {
-            workers.push(follower.spawn(react, |_| {})?);
+            let (party, is_read) = (Party::default(), Arc::new(AtomicBool::new(false)));
+            let (reading, read, ticked) = (party.clone(), party.clone(), is_read.clone());
+            let react = move |changes: &[follow::Applied]| {
+                react(changes);
+                reading.go_on();
+            };
+            let ticked = move |_: &LedgerFollower<StatusTable>| {
+                ticked.store(true, Ordering::Release);
+                read.go_on();
+            };
+            workers.push(follower.spawn(react, ticked)?);
+            party.wait_for(LEDGER, || is_read.load(Ordering::Acquire));
         }
+        let (party, begun) = (Party::default(), Arc::new(AtomicUsize::new(0)));
+        let count = self.tasks.len();
         for mut task in self.tasks {
             let bell = task.bell();
+            let (mut first, begun) = (Some(party.clone()), begun.clone());
             workers.push(Worker::spawn(task.name().to_owned(), bell.clone(), move || {
                 let mut files = task.files();
                 let mut watch = FileWatch::new(&files, bell.clone());
@@ -349,6 +367,10 @@ impl Daemon {
                 while bell.wait(wait.as_duration()) != Wake::Stopped {
                     watch.refresh();
                     wait = task.tick();
+                    if let Some(party) = first.take() {
+                        begun.fetch_add(1, Ordering::AcqRel);
+                        party.go_on();
+                    }
                     let now_named = task.files();
                     if now_named != files {
                         files = now_named;
@@ -356,6 +378,11 @@ impl Daemon {
                     }
                 }
             })?);
+        }
+        party.wait(|| begun.load(Ordering::Acquire) == count);
+        workers.extend(self.targets.spawn()?);
+        for teller in self.tellers {
+            workers.push(teller.spawn()?);
         }
         Ok(workers)
     }

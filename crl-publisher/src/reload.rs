@@ -85,6 +85,7 @@ impl Reloadable {
         let mut next =
             Daemon::open_on(config.clone(), self.clock.clone(), self.watched.clone(), Access::Keep, &may_be)?;
         next.prepare()?;
+        next.read_ledger();
         // One at a time signs: the next reads what the last has published. What is
         // served stays meanwhile.
         self.crew.stop();
@@ -92,11 +93,12 @@ impl Reloadable {
         let names = config.authorities.iter().map(|authority| authority.name.clone()).collect();
         self.watched.tenure.keep_only(&names);
         self.watched.board.keep_only(&names);
-        next.tick();
         next.targets.judge();
         next.tellers.iter().for_each(Teller::judge);
-        self.live.0.store(Arc::new(Parts::of(&next)));
-        self.crew.start(next.spawn()?);
+        let parts = Parts::of(&next);
+        let workers = next.spawn()?;
+        self.live.0.store(Arc::new(parts));
+        self.crew.start(workers);
         self.config = config;
         Ok(waiting)
     }

@@ -20,7 +20,17 @@ impl Party {
     /// Waits until all are `over`, or until none has ended for a while: what hangs
     /// does not hold up the rest for long, and what is slow but many is waited for.
     pub fn wait(&self, over: impl Fn() -> bool) {
-        while !over() && self.bell.wait(PATIENCE) == Wake::Rung {}
+        self.wait_for(PATIENCE, over);
+    }
+
+    /// The same with so much patience.
+    pub fn wait_for(&self, patience: Duration, over: impl Fn() -> bool) {
+        while !over() && self.bell.wait(patience) == Wake::Rung {}
+    }
+
+    /// Who waits looks whether all are over, and has patience again.
+    pub fn go_on(&self) {
+        self.bell.ring();
     }
 }
 
