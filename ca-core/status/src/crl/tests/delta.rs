@@ -142,6 +142,7 @@ impl Publisher {
 fn run_history(acts: &[Act]) {
     let mut scopes = vec![CrlScope::All, CrlScope::Users, CrlScope::Authorities];
     scopes.extend(Shard::all(3).map(CrlScope::Shard));
+    scopes.push(CrlScope::Reasons([ReasonCode::KeyCompromise].into()));
     let mut publishers: Vec<_> = scopes.into_iter().map(Publisher::new).collect();
     let mut table = StatusTable::new();
     let mut certificates = 0;
@@ -159,8 +160,10 @@ fn run_history(acts: &[Act]) {
             }
             Act::Revoke(n, reason) => {
                 let reasons = [ReasonCode::Unspecified, ReasonCode::KeyCompromise, ReasonCode::Superseded];
+                // With the time from when on the key was not to be trusted, or without.
+                let invalidity_date = (reason > 127).then(|| at(START - 3600));
                 let reason = Some(reasons[usize::from(reason) % 3]);
-                Some(Entry { reason, ..plain(EntryKind::Revoked, pick(n)) })
+                Some(Entry { reason, invalidity_date, ..plain(EntryKind::Revoked, pick(n)) })
             }
             Act::Hold(n) => Some(plain(EntryKind::Held, pick(n))),
             Act::Release(n) => Some(plain(EntryKind::Released, pick(n))),
@@ -187,7 +190,10 @@ fn run_history(acts: &[Act]) {
         let mut union = List::new();
         for publisher in &mut publishers {
             let full = list(&publisher.full(&table, now));
-            if let Some(combined) = publisher.combined(&table, now) {
+            // Those by reason have no delta CRLs.
+            if !matches!(publisher.scope, CrlScope::Reasons(_))
+                && let Some(combined) = publisher.combined(&table, now)
+            {
                 assert_eq!(unexpired(combined), unexpired(full.clone()), "{:?}", publisher.scope);
             }
             match publisher.scope {
@@ -197,7 +203,12 @@ fn run_history(acts: &[Act]) {
                         assert_eq!(union.insert(serial, what), None, "{serial} is in two parts");
                     }
                 }
-                _ => {}
+                CrlScope::Reasons(_) => {
+                    let mut some = truth.clone();
+                    some.retain(|_, what| what.1 == ReasonCode::KeyCompromise);
+                    assert_eq!(unexpired(full), unexpired(some));
+                }
+                CrlScope::Users | CrlScope::Authorities => {}
             }
         }
         assert_eq!(unexpired(union), unexpired(truth.clone()));
