@@ -202,6 +202,24 @@ fn while_we_cannot_be_reached_caches_may_use_it_to_its_end() {
 }
 
 #[test]
+fn nobody_keeps_a_crl_longer_than_to_the_next() {
+    let bench = Bench::new();
+    let daemon = bench.signer(
+        "    interval: 30m\n    url: http://a.test/crl/{name}.crl\n    delta: {validity: 2h, interval: 10m}\n",
+    );
+    let running = daemon.start(([127, 0, 0, 1], 0).into()).unwrap();
+    let fresh = |name: &str| {
+        let answer = client::get(running.address(), &format!("/crl/{name}.crl"));
+        let control = answer.header("cache-control");
+        control.split(", ").nth(1).unwrap().to_owned()
+    };
+    assert_eq!((fresh("issuing").as_str(), fresh("issuing-delta").as_str()), ("max-age=1800", "max-age=600"));
+    bench.clock.advance(500);
+    assert_eq!((fresh("issuing").as_str(), fresh("issuing-delta").as_str()), ("max-age=1300", "max-age=100"));
+    running.stop();
+}
+
+#[test]
 fn a_chain_must_lead_on() {
     let bench = Bench::new();
     let mut daemon = bench.open(BOTH);
