@@ -93,6 +93,39 @@ fn a_change_seen_by_a_clock_that_ran_ahead_does_not_wait_for_it() {
     assert_eq!(bench.crl().serials, [serial]);
 }
 
+/// A clock that is wrong by much, at a start and while it runs; then right again.
+#[test]
+fn what_was_signed_by_a_wrong_clock_is_replaced() {
+    for (away, ahead) in [(DAY, true), (30 * 365 * DAY, true), (DAY, false), (5 * 365 * DAY, false)] {
+        for restarts in [false, true] {
+            let what = format!("{away} s, ahead: {ahead}, restarts: {restarts}");
+            let mut bench = Bench::new();
+            let serial = bench.issue();
+            let mut daemon = bench.signer(USUAL);
+            daemon.tick();
+            let (right, first) = (bench.now(), bench.crl());
+            bench.clock.set(if ahead { right.saturating_add(away) } else { right.saturating_sub(away) });
+            if restarts {
+                drop(daemon);
+                daemon = bench.signer(USUAL);
+            }
+            daemon.tick();
+            let wrong = bench.crl();
+            bench.clock.set(right.saturating_add(60));
+            bench.revoke(serial);
+            daemon.tick();
+            bench.clock.advance(61);
+            daemon.tick();
+            let now = bench.now();
+            let last = bench.crl();
+            assert_eq!(last.serials, [serial], "{what}");
+            assert!(last.this_update <= now && last.next_update > now, "{what}: {last:?}");
+            assert!(first.number <= wrong.number && wrong.number < last.number, "{what}");
+            assert_eq!(bench.alarms(&daemon), [""; 0], "{what}");
+        }
+    }
+}
+
 #[test]
 fn off_waits_for_the_schedule() {
     let mut bench = Bench::new();
