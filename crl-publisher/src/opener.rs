@@ -153,6 +153,11 @@ impl Opener {
                 memory: distribute::Memory::default(),
             })),
             config::Work::Sign { lists, .. } => {
+                let beyond = lists.iter().find_map(|list| list.schedule.beyond_norm());
+                if let Some(what) = beyond.filter(|_| !authority.is_root()) {
+                    let name = &self.config.name;
+                    tracing::warn!(authority = name, what, "CRLs beyond the S/MIME BR, section 4.9.7");
+                }
                 let means = Means { authority, key: self.key.clone(), shelf, view, clock, alarms };
                 let signers: Vec<CrlSigner> =
                     lists.iter().map(|list| CrlSigner::new(list.clone(), means.clone())).collect();

@@ -14,6 +14,9 @@ pub use file::{ScheduleFile, Usual};
 
 /// A thisUpdate further ahead than this means that a clock was wrong.
 const AHEAD: u64 = 300;
+/// S/MIME BR, section 4.9.7, for CRLs of people's certificates: nextUpdate is not later than this after
+/// thisUpdate, and the next CRL is issued within the other.
+const NORM: (Span, Span) = (Span::days(10), Span::days(7));
 /// The pause after a failure doubles up to this.
 const LONGEST_PAUSE: u64 = 60;
 
@@ -86,6 +89,23 @@ impl Schedule {
     #[must_use]
     pub const fn margin(&self) -> Span {
         self.margin
+    }
+
+    /// What the S/MIME Baseline Requirements do not allow, if the CRLs are of people's certificates.
+    #[must_use]
+    pub fn beyond_norm(&self) -> Option<String> {
+        let (validity, apart) = NORM;
+        let period = match &self.rhythm {
+            Rhythm::Every(interval) => *interval,
+            Rhythm::At(calendar) => calendar.longest_gap().unwrap_or_default(),
+        };
+        if self.validity > validity {
+            Some(format!("they are valid for {}, and {validity} is the limit", self.validity))
+        } else if period > apart {
+            Some(format!("up to {period} pass from one to the next, and {apart} is the limit"))
+        } else {
+            None
+        }
     }
 
     /// The times of a CRL that is signed at `now`.

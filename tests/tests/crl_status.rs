@@ -87,4 +87,10 @@ fn the_next_ceremony_is_announced() {
         outcome.everything().contains("published by process").then_some(outcome)
     });
     said.fails(3, &["root is ending", "crl issue root --days 180 --out root.crl"]);
+
+    // A CRL of people's certificates that is valid for too long is said by a check, too, and taken.
+    let config = pki.publisher_config().replace("validity: 7d", "validity: 30d");
+    let config = pki.home.write_private("long.yaml", config);
+    let check = chancery_tests::Tool::ours("crl-publisher").args(["--check", "--config"]).arg(config).ok();
+    check.says(&["S/MIME BR, section 4.9.7", "valid for 30d, and 10d is the limit"]);
 }

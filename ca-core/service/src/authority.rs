@@ -56,6 +56,12 @@ impl Authority {
         })
     }
 
+    /// Whether it is its own issuer, by name.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.certificate.tbs_certificate.issuer == self.certificate.tbs_certificate.subject
+    }
+
     /// Its common name, the last if it has several.
     #[must_use]
     pub fn common_name(&self) -> Option<String> {

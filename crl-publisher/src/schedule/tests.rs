@@ -36,6 +36,18 @@ fn defaults_of_overlap_and_margin() {
 }
 
 #[test]
+fn what_the_norm_does_not_allow() {
+    let beyond = |file: ScheduleFile| file.check(USUAL).unwrap().beyond_norm().unwrap_or_default();
+    assert_eq!(beyond(ScheduleFile::default()), "");
+    assert_eq!(beyond(file(Span::days(10), Span::days(7))), "");
+    assert!(beyond(file(Span::days(11), Span::days(7))).contains("valid for 11d"));
+    assert!(beyond(file(Span::days(10), Span::days(8))).contains("8d pass"));
+    let monthly =
+        ScheduleFile { at: Some("0 4 1 * *".into()), interval: None, ..file(Span::days(40), USUAL.interval) };
+    assert!(beyond(monthly).contains("valid for 40d"));
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let refused = |change: fn(&mut ScheduleFile), what: &str| {
         let mut file = file(Span::hours(24), Span::hours(12));
