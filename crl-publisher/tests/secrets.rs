@@ -175,6 +175,24 @@ fn put(path: &Path, content: &[u8], mode: u32) {
     fs::rename(next, path).unwrap();
 }
 
+/// As a secret that is lacking: nobody else suffers from a program that was built without Kerberos.
+#[test]
+#[cfg(not(feature = "gssapi"))]
+fn a_login_that_is_not_in_this_build_is_an_alarm_of_its_target() {
+    let mut lacks = lacks();
+    let lack = lacks.iter_mut().find(|lack| lack.config.contains("sasl: external")).unwrap();
+    let login = "client_certificate: root.pem, client_key: lacking, sasl: external";
+    lack.config = lack.config.replace(login, "sasl: gssapi");
+    let (bench, (hook, told)) = (bench(lack), hook());
+    let running = start(&bench, &lack.config.replace("HOOK", &format!("http://{}/hook", hook.address())));
+    works(&bench, &running);
+    let event: serde_json::Value = serde_json::from_str(&told.recv().unwrap()).unwrap();
+    assert_eq!((&event["event"], &event["topic"]), (&"raised".into(), &"target far".into()));
+    assert!(event["detail"].as_str().unwrap().contains("--features gssapi"), "{event}");
+    running.stop();
+    hook.stop();
+}
+
 #[test]
 fn a_file_that_hangs_holds_up_nothing() {
     let lack = &lacks()[0];

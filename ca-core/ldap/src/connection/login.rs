@@ -16,11 +16,11 @@ use crate::{DirectoryConfig, LdapError, gssapi, tls};
 /// The longest password.
 const MAX_PASSWORD: usize = 1024;
 
-/// Reads the files that `config` names, as [`super::Connection::open`] would. Nothing is asked of
-/// the server.
+/// Looks whether this build can log in as `config` says, and reads the files that it names, as
+/// [`super::Connection::open`] would. Nothing is asked of the server.
 ///
 /// # Errors
-/// One is missing, unsafe or not what it must be.
+/// It cannot, or one is missing, unsafe or not what it must be.
 pub fn check_files(config: &DirectoryConfig) -> Result<(), LdapError> {
     Entrance::prepare(config).map(drop)
 }
