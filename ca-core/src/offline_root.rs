@@ -5,7 +5,7 @@ use ca_domain::key_check::check_public_key;
 use ca_domain::profile::{self, SubjectInput};
 use ca_domain::template::{SubjectAttribute, Template, TemplateKind};
 use ca_domain::{KeyAlgorithm, KeyOrigin, SerialNumber, Timestamp};
-use ca_files::{Mode, create_private_dir, write_atomic};
+use ca_files::{Mode, StagedFile, create_private_dir, write_atomic};
 use ca_index::Index;
 use ca_signing::{KdfCost, Passphrase, SoftwareKey};
 
@@ -141,6 +141,7 @@ pub fn sign_authority(
     output::check_new(&Output::new_files(std::slice::from_ref(request.output)))?;
     let same_key = writer.ask(wait, |index| index.by_key(checked.hash))?;
     refuse_reused_key(&same_key, &person)?;
+    StagedFile::sync_names([&staged])?;
     writer.commit(vec![(entry, detail)], now, wait.warn)?;
     output::publish(serial, vec![staged])?;
     Ok((serial, not_after))

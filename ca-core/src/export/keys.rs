@@ -249,6 +249,7 @@ pub(super) fn commit(
     wait: &Wait<'_>,
 ) -> Result<Vec<std::path::PathBuf>> {
     let mut writer = home.writer(wait)?;
+    StagedFile::sync_names(&staged)?;
     writer.commit(acts, now, wait.warn)?;
     staged.into_iter().map(|file| Ok(file.publish()?)).collect()
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use ca_core::files::fault::{self, Failure};
+use ca_core::issue_crl::{IssueCrl, issue_crl};
 use ca_core::pair::Escrow;
 
-use crate::common::{self, Fixture, PAIR, pair_files};
+use crate::common::{self, Fixture, PAIR, now, pair_files, wait};
 use crate::{pairs, publishing};
 
 /// Cuts the power at operation `step` of `act`, which writes anywhere below `fixture`. Also gives how many operations
@@ -85,4 +86,24 @@ fn a_batch_goes_on_after_a_power_cut() {
         batch(step);
     }
     assert!(before > 3 && after > 3, "{before} before the commit, {after} after it");
+}
+
+/// A number of a CRL that is used up has its CRL.
+#[test]
+fn a_crl_survives_a_power_cut_from_the_commit_on() {
+    let fixture = Fixture::with_authorities();
+    let issuer = fixture.unlock("issuing");
+    let issue = |name: &str, step| {
+        let out = Some(fixture.path(name));
+        let request = IssueCrl { issuer: &issuer, days: 7, out, actor: "tester" };
+        let size = fixture.size();
+        let (_, operations) = cut(&fixture, step, || issue_crl(&fixture.home, &request, now(), &wait()));
+        let committed = fixture.size() > size;
+        let files = files(fixture.dir.path(), |file| file.contains(name));
+        assert!(files == 1 || !committed, "{name}: {files}");
+        (committed, operations)
+    };
+    let (_, operations) = issue("first.crl", NO_CUT);
+    let committed = late(operations).filter(|step| issue(&format!("cut-{step}.crl"), *step).0).count() as u64;
+    assert!(committed > 0 && committed < operations / 2, "{committed} of {operations}");
 }
