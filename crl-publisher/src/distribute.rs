@@ -25,6 +25,7 @@ const MAX_PEM: u64 = 64 << 20;
 /// last tenth of its life if that is shorter.
 const WARN_BEFORE: Span = Span::days(14);
 
+const UNUSABLE: &str = "the published CRL is unusable";
 const UNFIT: &str = "the CRL offered cannot be published";
 
 /// What a CRL is read from.
@@ -70,6 +71,8 @@ pub struct Memory {
     file: Option<Option<Fingerprint>>,
     taken: Option<Fingerprint>,
     is_standby: bool,
+    /// Whether the files that are made of the CRL could not be written.
+    is_unshown: bool,
     /// When the source was looked at last because it was new, and why it was refused if it was.
     result: Option<(Timestamp, Option<String>)>,
 }
@@ -79,6 +82,9 @@ impl Distributor {
     pub fn tick(&mut self) -> Span {
         let now = self.clock.now();
         self.look_at_file();
+        if let Some(published) = self.memory.last.take_if(|_| self.memory.is_unshown) {
+            self.show(published);
+        }
         let source = Fingerprint::of(&self.source);
         // What was refused is tried again: its time may have come.
         if source.is_none() || source != self.memory.taken {
@@ -117,7 +123,10 @@ impl Distributor {
     /// `--check`: nothing is served or written.
     pub fn survey(&mut self, told: Option<&Told>) {
         let now = self.clock.now();
-        self.look_at_file();
+        match self.shelf.load(&self.name, &self.authority) {
+            Ok(found) => self.memory.last = found,
+            Err(error) => self.alarms.raise(&self.topic("file"), UNUSABLE, error),
+        }
         if self.memory.last.is_some() || told.is_some_and(|told| told.has_published(&self.name)) {
             self.check_age(now);
         }
@@ -200,7 +209,7 @@ impl Distributor {
             Ok(None) => self.memory.last = None,
             Err(error) => {
                 self.memory.last = None;
-                self.alarms.raise(&self.topic("file"), "the published CRL is unusable", error);
+                self.alarms.raise(&self.topic("file"), UNUSABLE, error);
             }
         }
         // Whatever is there now: the source may be the better one.
@@ -259,6 +268,7 @@ impl Distributor {
         } else {
             (self.shelf.show(&self.name, &published, until), "the PEM form of a CRL could not be written")
         };
+        self.memory.is_unshown = result.is_err();
         match result {
             Ok(()) => self.alarms.clear(&topic),
             Err(error) => self.alarms.raise(&topic, summary, error),

@@ -20,7 +20,7 @@ use crl_publisher::config::Config;
 fn configure(bench: &Bench) -> Config {
     bench.private("token", b"Bearer secret\n");
     bench.config(&format!(
-        "  - name: issuing\n    certificate: ca.pem\n    mode: sign\n    key: ca.key\nstate_dir: state\n\
+        "{ISSUING}{ROOT}state_dir: state\n\
          targets:\n  - name: web\n    directory: {}/web\n  - name: run\n    command: [/bin/cat]\n\
          alarms: {{webhook: {{url: 'http://127.0.0.1:9/hook', authorization_file: token}}}}\n",
         bench.home("elsewhere").display()
@@ -41,6 +41,7 @@ fn a_check_writes_nothing() {
     let mut bench = Bench::at(SystemClock.now());
     bench.issue();
     fs::create_dir_all(bench.home("elsewhere/web")).unwrap();
+    bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
     let config = configure(&bench);
     assert_eq!(check(&bench), (Some(0), String::new()), "before the first start");
     // What it names must be there.
@@ -61,6 +62,11 @@ fn a_check_writes_nothing() {
     let state = bench.home("state");
     assert!(state.join("follower").exists() && state.join("targets").exists());
     bench.issue();
+    assert_eq!(check(&bench), (Some(0), String::new()));
+    // Nor what could be made of a CRL.
+    fs::remove_file(bench.published("crl/root.pem")).unwrap();
+    fs::remove_file(bench.published("crl/bundle.pem")).unwrap();
+    bench.write("root.crl", &bench.make_crl(&bench.root, 2, 90 * DAY));
     assert_eq!(check(&bench), (Some(0), String::new()));
     // Also what it has to say changes nothing.
     let key = fs::read(bench.home("ca.key")).unwrap();

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use ca_domain::{ReasonCode, SerialNumber};
 use ca_files::fault::{self, Failure};
 use ca_status::crl::CrlNumber;
-use common::{Bench, HOUR, listed};
+use common::{Bench, DAY, HOUR, listed};
 use crl_publisher::Daemon;
 
 const LISTS: &str = "    validity: 7d\n    interval: 24h\n    url: http://a.test/crl/{name}.crl\n    delta:\n      validity: 30h\n      interval: 25h\n";
@@ -122,6 +122,50 @@ fn a_failure_anywhere_is_made_good_by_the_same_process() {
             if count <= step {
                 break;
             }
+        }
+    }
+}
+
+/// The same for a CRL that was signed elsewhere.
+#[test]
+fn taking_a_crl_killed_anywhere_or_failing() {
+    for failure in [Failure::Crash, Failure::Once(ErrorKind::StorageFull)] {
+        let bench = Bench::new();
+        let mut old = bench.make_crl(&bench.root, 1, 90 * DAY);
+        bench.write("root.crl", &old);
+        bench.distributor().tick();
+        let mut step = 0;
+        loop {
+            let new = bench.make_crl(&bench.root, step + 2, 90 * DAY);
+            bench.write("root.crl", &new);
+            let mut daemon = bench.distributor();
+            fault::arm(step, failure);
+            daemon.tick();
+            let count = fault::counts().operations;
+            fault::disarm();
+            let found = fs::read(bench.published("crl/root.crl")).unwrap();
+            assert!(found == old || found == new, "{failure:?}, step {step}");
+            let text = fs::read_to_string(bench.published("crl/root.pem")).unwrap();
+            let (_, der) = der::pem::decode_vec(text.as_bytes()).unwrap();
+            assert!(der == old || der == new, "{failure:?}, step {step}");
+            // A new process after a crash; else the same one makes it good.
+            if matches!(failure, Failure::Crash) {
+                daemon = bench.distributor();
+            }
+            daemon.tick();
+            assert_eq!(fs::read(bench.published("crl/root.crl")).unwrap(), new, "{failure:?}, step {step}");
+            assert_eq!(bench.alarms(&daemon), [""; 0], "{failure:?}, step {step}");
+            let left = fs::read_dir(bench.published("crl")).unwrap().map(|entry| entry.unwrap().file_name());
+            assert_eq!(
+                left.filter(|name| name.to_string_lossy().ends_with(".tmp")).count(),
+                0,
+                "step {step}"
+            );
+            if count <= step {
+                assert!(step > 10, "only {step} operations");
+                break;
+            }
+            (old, step) = (new, step + 1);
         }
     }
 }
