@@ -96,6 +96,8 @@ pub(super) fn status(directory: Option<&Path>, context: &Context) -> Result<()> 
     show(context, &human(&report), &value(&report, &now.to_string()))?;
     let mut faults: Vec<String> = Vec::new();
     faults.extend(report.publishers.iter().filter_map(|publisher| publisher.fault.clone()));
+    // One process publishes for several, by one clock.
+    faults.dedup();
     for crl in &report.crls {
         faults.extend(crl.fault.as_ref().map(|fault| format!("{} is {}: {fault}", crl.name, crl.state)));
     }
