@@ -32,6 +32,7 @@ pub mod opener;
 pub mod packed;
 pub mod pem;
 pub mod published;
+pub mod pulse;
 pub mod ranges;
 pub mod reload;
 pub mod schedule;
@@ -65,6 +66,7 @@ use http::Shell;
 use interest::Interest;
 use metrics::Meters;
 use opener::{Kit, Opener};
+use pulse::Pulse;
 use reload::{Live, Reloadable};
 use shelf::Shelf;
 use status::Board;
@@ -91,6 +93,8 @@ pub struct Watched {
     board: Board,
     /// Which authorities this process publishes for.
     tenure: Tenure,
+    /// Whether the work for them goes on.
+    pulse: Pulse,
 }
 
 /// A publisher that is set up.
@@ -145,6 +149,7 @@ impl Daemon {
             queues: Queues::default(),
             board: Board::default(),
             tenure: Tenure::new(&config.directory),
+            pulse: Pulse::default(),
         };
         Self::open_on(config, clock, watched, access, &|_| true)
     }
@@ -182,6 +187,7 @@ impl Daemon {
         let follower = config.ledger.as_ref().map(open).transpose()?;
         let shared = Shared {
             tenure: watched.tenure.clone(),
+            pulse: watched.pulse.clone(),
             board: watched.board.clone(),
             alarms: alarms.clone(),
             view: view.clone(),
@@ -380,6 +386,7 @@ impl Daemon {
             })?);
         }
         party.wait(|| begun.load(Ordering::Acquire) == count);
+        workers.push(self.watched.pulse.watch(self.watched.alarms, self.clock)?);
         workers.extend(self.targets.spawn()?);
         for teller in self.tellers {
             workers.push(teller.spawn()?);

@@ -77,6 +77,7 @@ impl Reloadable {
     /// Something is unusable; then the old one goes on. A passphrase that came
     /// from a descriptor cannot be read again.
     pub fn take(&mut self, path: &Path) -> Result<Vec<&'static str>, ServiceError> {
+        self.check_pulse()?;
         let mut config = Config::load(path)?;
         let waiting = config.keep_fixed(&self.config);
         // What is not open now cannot be lost; all else must open.
@@ -101,5 +102,17 @@ impl Reloadable {
         self.crew.start(workers);
         self.config = config;
         Ok(waiting)
+    }
+
+    /// A thread that hangs cannot be stopped, and two must not publish for one authority.
+    fn check_pulse(&self) -> Result<(), ServiceError> {
+        let now = self.clock.now();
+        let authority = self.watched.pulse.hanging(now).into_iter().next();
+        let authority = authority.map(|(name, since)| (format!("authority {name}"), since));
+        let ledger = || self.live.view()().hanging(now).map(|since| ("ledger".to_owned(), since));
+        authority.or_else(ledger).map_or(Ok(()), |(topic, since)| {
+            let what = format!("it hangs since {since}; reload when it goes on, or restart");
+            Err(ServiceError::Unready { topic, what })
+        })
     }
 }

@@ -9,6 +9,7 @@ use ca_status::StatusTable;
 
 use crate::distribute::Distributor;
 use crate::opener::Opener;
+use crate::pulse::Pulse;
 use crate::sign::CrlSigner;
 use crate::status::{AuthorityStatus, Board, CrlStatus, StatusFile};
 use crate::tenure::{Role, Tenure};
@@ -36,6 +37,8 @@ pub enum Work {
 pub struct Shared {
     /// Which authorities this process publishes for.
     pub tenure: Tenure,
+    /// Whether the work goes on.
+    pub pulse: Pulse,
     /// Where they say how they are.
     pub board: Board,
     /// Where alarms go.
@@ -88,6 +91,7 @@ impl Task {
 
     /// Does what is due, or watches who does; how long to wait for the next call.
     pub fn tick(&mut self) -> Span {
+        let _beat = self.shared.pulse.begin(self.name(), self.shared.clock.now());
         clock::check(&*self.shared.clock, &self.shared.alarms);
         self.shared.view.tell_hang(self.shared.clock.now(), &self.shared.alarms);
         if let Some(work) = self.opener.retry(&mut self.work) {

@@ -54,20 +54,24 @@ fn a_ledger_that_hangs_at_the_start() {
     let checkpoint = fs::read(bench.home("ledger/checkpoint")).unwrap();
     hang(&bench.home("ledger/checkpoint"));
 
-    let running = start(&bench);
-    let issuing = || told(&client::get(running.address(), "/crl/issuing.crl").body, &bench.ca);
+    let mut running = start(&bench);
+    let issuing =
+        |running: &Running| told(&client::get(running.address(), "/crl/issuing.crl").body, &bench.ca);
     assert_eq!(client::get(running.address(), "/crl/root.crl").body, root);
-    assert_eq!(issuing(), first);
+    assert_eq!(issuing(&running), first);
     bench.clock.advance(301);
     eventually("the alarm", || {
         health(&running).contains("ledger: the ledger cannot be read\n").then_some(())
     });
+    running.reload(&bench.home("crl-publisher.yaml"));
+    assert!(health(&running).contains("configuration: the new configuration was refused"));
 
     go_on(&bench, "ledger/checkpoint", &checkpoint);
     eventually("the next CRL", || {
         bench.clock.advance(5);
-        (issuing().serials == [serial]).then_some(())
+        (issuing(&running).serials == [serial]).then_some(())
     });
+    running.reload(&bench.home("crl-publisher.yaml"));
     eventually("no alarm", || (health(&running) == "ok\n").then_some(()));
     running.stop();
 }
@@ -77,10 +81,22 @@ fn a_source_that_hangs_at_the_start() {
     let bench = Bench::new();
     let root = bench.make_crl(&bench.root, 1, 90 * DAY);
     hang(&bench.home("root.crl"));
-    let running = start(&bench);
+    let mut running = start(&bench);
     assert_eq!(told(&client::get(running.address(), "/crl/issuing.crl").body, &bench.ca), bench.crl());
     assert_eq!(client::get(running.address(), "/crl/root.crl").status, 404);
+    // It cannot tell itself that it hangs.
+    bench.clock.advance(599);
+    assert_eq!(health(&running), "ok\n");
+    bench.clock.advance(1);
+    let told = "hang root: the work for an authority hangs, and its CRLs are not renewed\n";
+    eventually("the alarm", || (health(&running) == told).then_some(()));
+    running.reload(&bench.home("crl-publisher.yaml"));
+    assert!(health(&running).starts_with("configuration: the new configuration was refused"));
     go_on(&bench, "root.crl", &root);
     eventually("its CRL", || (client::get(running.address(), "/crl/root.crl").body == root).then_some(()));
+    let hangs = || health(&running).contains("hang root");
+    eventually("no alarm", || (!hangs()).then_some(()));
+    running.reload(&bench.home("crl-publisher.yaml"));
+    assert_eq!(health(&running), "ok\n");
     running.stop();
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use sd_notify::NotifyState;
@@ -19,6 +19,10 @@ use crate::{Bell, Limits, Reload, ServiceError, log};
 
 /// Who watches needs few connections.
 const METRICS_CONNECTIONS: usize = 16;
+/// A daemon that ends waits so long for its workers: shorter than the service manager waits for it.
+const FAREWELL: Duration = Duration::from_secs(60);
+/// How often it looks whether they have ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The options that every daemon has.
 #[derive(Clone, Debug, clap::Args)]
@@ -85,6 +89,25 @@ impl Crew {
         }
         for worker in workers {
             if worker.thread.join().is_err() {
+                tracing::error!(worker = worker.name, "a worker ended in a panic");
+            }
+        }
+    }
+
+    /// Ends all workers and waits for their end, at most for `limit`: what hangs ends with the process.
+    pub fn end(&self, limit: Duration) {
+        let workers = std::mem::take(&mut *self.lock());
+        for worker in &workers {
+            worker.bell.stop();
+        }
+        let deadline = Instant::now() + limit;
+        for worker in workers {
+            while !worker.thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(LOOK);
+            }
+            if !worker.thread.is_finished() {
+                tracing::error!(worker = worker.name, "a worker hangs and is not waited for");
+            } else if worker.thread.join().is_err() {
                 tracing::error!(worker = worker.name, "a worker ended in a panic");
             }
         }
@@ -204,7 +227,7 @@ impl Running {
         for server in self.servers {
             let _ = self.runtime.block_on(server);
         }
-        self.crew.stop();
+        self.crew.end(FAREWELL);
         self.runtime.shutdown_timeout(Duration::from_secs(1));
     }
 
@@ -310,5 +333,35 @@ fn tell_reloading() {
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager was not told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::Wake;
+
+    #[test]
+    fn an_end_does_not_wait_for_what_hangs() {
+        let crew = Crew::default();
+        let (release, wait) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        let good = Bell::new();
+        let bell = good.clone();
+        let work = move || while bell.wait(Duration::from_secs(60)) != Wake::Stopped {};
+        let hangs = move || {
+            let _ = wait.recv();
+            ended.send(()).unwrap();
+        };
+        crew.start(vec![
+            Worker::spawn("hangs", Bell::new(), hangs).unwrap(),
+            Worker::spawn("good", good, work).unwrap(),
+        ]);
+        crew.end(Duration::ZERO);
+        assert!(end.try_recv().is_err(), "it hangs on");
+        release.send(()).unwrap();
+        end.recv().unwrap();
     }
 }

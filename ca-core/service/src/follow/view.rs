@@ -127,15 +127,19 @@ impl<T> LedgerView<T> {
         Trust::Current
     }
 
+    /// Since when reading the ledger hangs, if it does at `now`.
+    #[must_use]
+    pub fn hanging(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.standing.asking_since.load(Ordering::Acquire);
+        let limit = self.max_unreadable.load(Ordering::Relaxed).min(HANGS.as_secs());
+        let hangs = since != NEVER && now.as_unix().saturating_sub(since) > limit;
+        if hangs { Timestamp::from_unix(since).ok() } else { None }
+    }
+
     /// Raises the alarm of the ledger if reading it hangs at `now`: the follower, which hangs
     /// with it, cannot. It goes on with that alarm when the read ends.
     pub fn tell_hang(&self, now: Timestamp, alarms: &Alarms) {
-        let since = self.standing.asking_since.load(Ordering::Acquire);
-        let limit = self.max_unreadable.load(Ordering::Relaxed).min(HANGS.as_secs());
-        if since != NEVER
-            && now.as_unix().saturating_sub(since) > limit
-            && let Ok(since) = Timestamp::from_unix(since)
-        {
+        if let Some(since) = self.hanging(now) {
             let what =
                 format!("reading it hangs since {since}; see to the file system or server that it is on");
             alarms.raise(super::TOPIC, "the ledger cannot be read", what);
