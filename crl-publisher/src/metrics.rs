@@ -55,7 +55,7 @@ pub fn observe(
     metrics: &Metrics,
     shelf: impl Fn() -> Arc<Shelf> + Send + 'static,
 ) -> Result<(), ServiceError> {
-    let gauge = |name, help| metrics.gauges(name, help, &["authority"]);
+    let gauge = |name, help| metrics.gauges(name, help, &["crl"]);
     let this_update =
         gauge("chancery_crl_this_update_seconds", "thisUpdate of the published CRL, in seconds since 1970.")?;
     let next_update =

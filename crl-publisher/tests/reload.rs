@@ -69,9 +69,9 @@ fn authorities_come_and_go() {
         "chancery_ledger_trust{state=\"current\"} 1".to_owned(),
         "chancery_config_last_reload_successful 1".to_owned(),
         "chancery_alarms 0".to_owned(),
-        format!("chancery_crl_next_update_seconds{{authority=\"issuing\"}} {}", next.next_update.as_unix()),
+        format!("chancery_crl_next_update_seconds{{crl=\"issuing\"}} {}", next.next_update.as_unix()),
         format!(
-            "chancery_crl_next_update_seconds{{authority=\"root\"}} {}",
+            "chancery_crl_next_update_seconds{{crl=\"root\"}} {}",
             now.saturating_add(90 * DAY).as_unix()
         ),
     ] {
