@@ -1,14 +1,12 @@
 //! A certificate to ask an authority's responder about.
 
 use ca_domain::{Detail, Timestamp};
-use ca_ledger::EntryKind;
 use der::Decode;
 use x509_cert::Certificate;
 
 use crate::authority::Authority;
 use crate::certify::from_base64;
 use crate::error::{AuthorityError, Result};
-
 use crate::home::Home;
 
 /// So many entries are looked at in one go, from the end.
@@ -23,9 +21,10 @@ pub(super) fn newest(home: &Home, authority: &Authority, now: Timestamp) -> Resu
         let mut found = None;
         for item in reader.entries(start..end) {
             let (position, entry) = item?;
-            let is_certificate =
-                matches!(entry.kind, EntryKind::CertificateIssued | EntryKind::CaCertificateIssued);
-            if is_certificate && entry.authority == key_id && entry.not_after.is_some_and(|end| end > now) {
+            if entry.kind.is_issuance()
+                && entry.authority == key_id
+                && entry.not_after.is_some_and(|end| end > now)
+            {
                 found = Some(position);
             }
         }

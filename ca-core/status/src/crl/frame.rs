@@ -185,8 +185,9 @@ impl<R: Read + Seek> CrlReader<R> {
         verify_while_reading(|sink| self.signed_bytes(sink), verifier, &signature)
     }
 
-    /// Checks all that does not change with time: that it is a CRL of `issuer`, signed
-    /// by it, with a number and a nextUpdate, and nothing critical that is unknown.
+    /// Checks all that does not change with time: that it is a CRL of `issuer`, which may sign
+    /// CRLs (RFC 5280, section 6.3.3), signed by it, with a number and a nextUpdate, and nothing
+    /// critical that is unknown.
     ///
     /// # Errors
     /// What is wrong, or a failure of the input.
@@ -222,6 +223,7 @@ impl<R: Read + Seek> CrlReader<R> {
         let faults = [
             self.issuer_fault(issuer),
             self.key_fault(issuer).map(|fault| format!("its authority key identifier: {fault}")),
+            usage_fault(issuer).map(|fault| format!("its issuer: {fault}")),
             self.number_fault().map(|fault| format!("its number: {fault}")),
             self.frame().critical_fault(),
             no_end,
@@ -273,7 +275,7 @@ fn usage_fault(issuer: &Certificate) -> Option<String> {
     let found = extensions.find(|extension| extension.extn_id == ID_CE_KEY_USAGE)?;
     match KeyUsage::from_der(found.extn_value.as_bytes()) {
         Ok(usage) if usage.crl_sign() => None,
-        Ok(_) => Some("it may not sign CRLs (no cRLSign)".into()),
+        Ok(_) => Some("its certificate does not allow to sign CRLs (no cRLSign in its key usage)".into()),
         Err(error) => Some(error.to_string()),
     }
 }

@@ -4,6 +4,7 @@ mod delta;
 mod openssl;
 mod streamed;
 
+use std::collections::BTreeSet;
 use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +14,7 @@ use const_oid::db::rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT;
 use der::{Decode, Encode};
 use proptest::prelude::*;
 use x509_cert::crl::CertificateList;
+use x509_cert::ext::pkix::crl::dp::Reasons;
 
 use super::*;
 use crate::testing::{DAY, Holder, at, now, serial};
@@ -108,6 +110,10 @@ fn scopes_are_critical_and_never_empty() {
     assert!(extension.critical);
     assert!(extensions.iter().filter(|e| e.critical).count() == 1);
     assert_eq!(CrlView::parse(&der).unwrap().scope(), Some(&scope));
+
+    let reasons = BTreeSet::from([ReasonCode::KeyCompromise, ReasonCode::Superseded]);
+    let point = CrlScope::Reasons(reasons).point(None).unwrap().unwrap();
+    assert_eq!(point.only_some_reasons, Some(Reasons::KeyCompromise | Reasons::Superseded));
 
     let mut empty = scope.clone();
     empty.distribution_point = None;

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use const_oid::db::rfc5280::ID_CE_CRL_NUMBER;
+use der::asn1::BitString;
+use x509_cert::ext::Extensions;
+use x509_cert::ext::pkix::KeyUsages;
+
 use super::*;
-use crate::testing::openssl;
+use crate::testing::{key_usage, openssl};
 
 fn reader(der: &[u8]) -> CrlReader<Cursor<&[u8]>> {
     CrlReader::open(Cursor::new(der)).unwrap()
@@ -69,6 +74,46 @@ fn each_fault_has_its_name() {
     assert_eq!(faults(&der, &stranger, now()), ["issuer", "authority key identifier", "signature"]);
     let leaf = authority.issue(KeyAlgorithm::P256, serial(9), now().saturating_add(DAY), Vec::new());
     assert!(faults(&der, &leaf, now()).contains(&"signature"));
+
+    let changed = |change: &dyn Fn(&mut Extensions)| resigned(&der, &authority, change);
+    let numberless = changed(&|extensions| extensions.retain(|one| one.extn_id != ID_CE_CRL_NUMBER));
+    assert_eq!(faults(&numberless, &authority, now()), ["number"]);
+    // The extension itself is known to be harmless, but not that it is critical.
+    let critical = changed(&|extensions| extensions.iter_mut().for_each(|one| one.critical = true));
+    assert_eq!(faults(&critical, &authority, now()), ["critical extensions"]);
+    let refused = reader(&numberless).accept(&authority.certificate).unwrap_err().to_string();
+    assert!(refused.contains("its number: it has none"), "{refused}");
+}
+
+/// The CRL with other extensions, signed again.
+fn resigned(der: &[u8], authority: &Holder, change: &dyn Fn(&mut Extensions)) -> Vec<u8> {
+    let mut list = CertificateList::from_der(der).unwrap();
+    change(list.tbs_cert_list.crl_extensions.as_mut().unwrap());
+    let signature = authority.key.sign(&list.tbs_cert_list.to_der().unwrap()).unwrap();
+    list.signature = BitString::from_bytes(&signature).unwrap();
+    list.to_der().unwrap()
+}
+
+#[test]
+fn who_may_not_sign_crls_issues_none() {
+    let authority = Holder::authority(KeyAlgorithm::P256, "CN=Toy");
+    let without = |usage| {
+        let end = now().saturating_add(DAY);
+        authority.issue(KeyAlgorithm::P256, serial(9), end, vec![key_usage(usage)])
+    };
+    for (usage, may) in
+        [(KeyUsages::KeyCertSign.into(), false), (KeyUsages::KeyCertSign | KeyUsages::CRLSign, true)]
+    {
+        let issuer = without(usage);
+        let der = write(&params(&issuer, 1), &all_reasons(), &*issuer.key);
+        let fault = reader(&der).accept(&issuer.certificate).err().map(|error| error.to_string());
+        assert_eq!(fault.is_none(), may, "{fault:?}");
+        assert!(may || fault.unwrap().contains("no cRLSign"));
+        let checks = reader(&der).check(&issuer.certificate, now()).unwrap();
+        let faults: Vec<_> =
+            checks.iter().filter(|check| check.fault.is_some()).map(|check| check.what).collect();
+        assert_eq!(faults, if may { vec![] } else { vec!["key usage of the issuer"] });
+    }
 }
 
 #[test]
@@ -141,10 +186,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn the_old_list_and_the_changes_are_the_new_list(
-        old in lists(), new in lists(), backwards in any::<bool>()
+        old in lists(), new in lists(), backwards in any::<[bool; 2]>()
     ) {
         let authority = Holder::authority(KeyAlgorithm::Ed25519, "CN=Toy");
-        let crl = |list: &BTreeMap<u64, bool>| {
+        let crl = |list: &BTreeMap<u64, bool>, backwards: bool| {
             let reason = |held| if held { ReasonCode::CertificateHold } else { ReasonCode::Superseded };
             let mut list: Vec<_> = list.iter().map(|(n, held)| revoked(*n, reason(*held), None)).collect();
             if backwards {
@@ -152,7 +197,7 @@ proptest! {
             }
             write(&params(&authority, 1), &list, &*authority.key)
         };
-        let (from, to) = (crl(&old), crl(&new));
+        let (from, to) = (crl(&old, backwards[0]), crl(&new, backwards[1]));
         let entries = |der: &[u8]| -> BTreeMap<SerialNumber, CrlEntry> {
             reader(der).entries().unwrap().map(|entry| entry.map(|e| (e.serial, e)).unwrap()).collect()
         };
