@@ -1,5 +1,5 @@
 //! A simulated year: crashes, sleeps, clocks that are wrong, full disks, dead sources, dead targets,
-//! and at every moment the files that clients fetch, here and at a target, are valid CRLs, their numbers rise,
+//! and at every moment what clients fetch, files and answers, here and at a target, are valid CRLs, their numbers rise,
 //! and a delta CRL changes the full one beside it.
 //!
 //! `CHANCERY_YEAR_DAYS=365 CHANCERY_YEAR_SEED=7 cargo test -p crl-publisher --test year -- --nocapture`
@@ -84,6 +84,8 @@ impl Dice {
 struct Publisher {
     daemon: Daemon,
     passed: Arc<AtomicI64>,
+    /// Whether it has looked at all once: it listens then.
+    is_up: bool,
 }
 
 struct World {
@@ -102,6 +104,8 @@ struct World {
     known: BTreeMap<(Place, &'static str), Known>,
     revoked: Vec<SerialNumber>,
     ceremonies: u64,
+    /// For what is asked over HTTP.
+    runtime: tokio::runtime::Runtime,
     looks: u64,
     happened: BTreeMap<&'static str, u64>,
 }
@@ -122,6 +126,7 @@ impl World {
             known: BTreeMap::new(),
             revoked: Vec::new(),
             ceremonies: 0,
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
             looks: 0,
             happened: BTreeMap::new(),
         };
@@ -142,7 +147,7 @@ impl World {
         let clock = SaneClock::new(self.wall.clone(), move || count.load(Ordering::SeqCst));
         let daemon = Daemon::open(self.bench.config(AUTHORITIES), Arc::new(clock)).unwrap();
         daemon.prepare().unwrap();
-        Publisher { daemon, passed }
+        Publisher { daemon, passed, is_up: false }
     }
 
     /// The root signs its next CRL, and somebody carries it here.
@@ -172,6 +177,7 @@ impl World {
     fn tick(&mut self) {
         if let Some(active) = &mut self.active {
             active.daemon.tick();
+            active.is_up = true;
             self.look();
         }
         if let Some(active) = &self.active {
@@ -179,6 +185,7 @@ impl World {
         }
         if let Some(standby) = &mut self.standby {
             standby.daemon.tick();
+            standby.is_up = true;
             self.look();
         }
     }
@@ -395,7 +402,7 @@ fn run(seed: u64, days: u64) {
         world.recover();
         world.trouble();
     }
-    println!("seed {seed}: {} files looked at, no gap; {:?}", world.looks, world.happened);
+    println!("seed {seed}: {} CRLs looked at, no gap; {:?}", world.looks, world.happened);
     assert!(world.looks > days * 7);
 }
 

@@ -1,14 +1,18 @@
 //! What readers find at each moment.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs;
+use std::io::Cursor;
 use std::process::Command;
 
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
 use ca_domain::{SerialNumber, Timestamp};
 use ca_service::Clock;
 use ca_service::fixture::TestAuthority;
 use ca_status::crl::{CrlNumber, CrlReader};
+
+use tower::ServiceExt;
 
 use super::common::listed;
 use super::{LISTS, World};
@@ -16,17 +20,12 @@ use super::{LISTS, World};
 /// Where readers look.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Place {
+    /// The published directory.
     Published,
+    /// What whoever publishes gives over HTTP.
+    Served,
+    /// The target.
     Mirror,
-}
-
-impl Place {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Published => "published",
-            Self::Mirror => "mirror",
-        }
-    }
 }
 
 /// A CRL that was verified.
@@ -49,6 +48,10 @@ impl World {
     pub(super) fn look(&mut self) {
         for name in LISTS {
             self.look_at(Place::Published, name);
+            // Nobody listens before the first round of a publisher.
+            if self.active.as_ref().is_some_and(|active| active.is_up) {
+                self.look_at(Place::Served, name);
+            }
             // It is away for a while.
             if self.bench.home("mirror").exists() {
                 self.look_at(Place::Mirror, name);
@@ -66,8 +69,13 @@ impl World {
     fn look_at(&mut self, at: Place, name: &'static str) {
         let now = self.bench.now();
         let place = format!("seed {}, {now}, {at:?} {name}", self.seed);
-        let path = self.bench.home(&format!("{}/crl/{name}.crl", at.name()));
-        let Ok(octets) = fs::read(&path) else {
+        let file = |place: &str| fs::read(self.bench.home(&format!("{place}/crl/{name}.crl"))).ok();
+        let octets = match at {
+            Place::Published => file("published"),
+            Place::Mirror => file("mirror"),
+            Place::Served => self.served(name),
+        };
+        let Some(octets) = octets else {
             assert!(!self.known.contains_key(&(at, name)), "{place}: it is gone");
             return;
         };
@@ -75,7 +83,7 @@ impl World {
         let last = self.known.get(&(at, name));
         if last.is_none_or(|last| last.octets != octets) {
             let issuer: &TestAuthority = if name == "root" { &self.bench.root } else { &self.bench.ca };
-            let mut reader = CrlReader::open(File::open(&path).unwrap()).unwrap();
+            let mut reader = CrlReader::open(Cursor::new(&octets)).unwrap();
             let accepted = reader.accept(&issuer.authority.certificate);
             assert!(accepted.is_ok(), "{place}: {accepted:?}");
             let frame = reader.frame();
@@ -91,16 +99,27 @@ impl World {
             "{place}: valid from {from} to {to} only"
         );
         if self.looks.is_multiple_of(997) {
-            self.ask_openssl(&path, name);
+            self.ask_openssl(name);
         }
     }
 
-    fn ask_openssl(&mut self, path: &Path, name: &str) {
+    fn served(&self, name: &str) -> Option<Vec<u8>> {
+        let router = self.active.as_ref()?.daemon.router();
+        let request = Request::get(format!("/crl/{name}.crl")).body(Body::empty()).unwrap();
+        self.runtime.block_on(async {
+            let answer = router.oneshot(request).await.unwrap();
+            let is_there = answer.status() == StatusCode::OK;
+            let octets = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+            is_there.then(|| octets.to_vec())
+        })
+    }
+
+    fn ask_openssl(&mut self, name: &str) {
         self.count("asked OpenSSL");
         let issuer = self.bench.home(if name == "root" { "root.pem" } else { "ca.pem" });
         let output = Command::new("openssl")
             .args(["crl", "-inform", "DER", "-noout", "-in"])
-            .arg(path)
+            .arg(self.bench.published(&format!("crl/{name}.crl")))
             .arg("-CAfile")
             .arg(issuer)
             .output()
