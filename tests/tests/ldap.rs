@@ -231,7 +231,7 @@ fn refusals_of_an_entry_and_of_the_directory() {
             told.push((number, outcome.err().map(|error| error.code().expect("a code"))));
         };
         let sent = directory
-            .send_changes(1, &of(code), &[add.clone()], &mut answer)
+            .send_changes(1, &of(code), std::slice::from_ref(&add), &mut answer)
             .and_then(|()| directory.send_changes(2, &alice, &[add.clone(), remove.clone()], &mut answer))
             .and_then(|()| directory.await_changes(&mut answer));
         if OF_ENTRIES.contains(&code) {
