@@ -74,7 +74,7 @@ use targets::item::Owners;
 use targets::pool::{Common, Depot, Pool};
 use task::{Shared, Task};
 use tenure::Tenure;
-use trial::Party;
+use trial::{Party, Trial};
 
 /// A CRL takes time on a slow line.
 const CONNECTION: Duration = Duration::from_secs(600);
@@ -131,9 +131,32 @@ impl Daemon {
     pub fn check(config: Config, clock: Arc<dyn Clock>) -> Result<Alarms, ServiceError> {
         let mut daemon = Self::set_up(config, clock, Access::Look)?;
         daemon.read_ledger();
-        daemon.tasks.iter_mut().for_each(Task::survey);
+        daemon.survey()?;
         daemon.targets.seek()?;
         Ok(daemon.watched.alarms)
+    }
+
+    /// Looks at what is published and offered, which may be on a dead file system.
+    fn survey(&mut self) -> Result<(), ServiceError> {
+        let (party, errands) = (Party::default(), self.watched.targets.errands());
+        let mut trials = Vec::new();
+        for mut task in std::mem::take(&mut self.tasks) {
+            let (topic, bell) = (format!("crl {}", task.name()), task.bell());
+            let trial =
+                Trial::begin((&errands, &topic), (&bell, &party), self.clock.now(), move || task.survey())?;
+            trials.push((topic, trial));
+        }
+        party.wait(|| trials.iter().all(|(_, trial)| trial.is_over()));
+        for (topic, trial) in trials {
+            if trial.take().is_none() {
+                self.watched.alarms.raise(
+                    &topic,
+                    "what is published or offered cannot be read",
+                    trial.hang(),
+                );
+            }
+        }
+        Ok(())
     }
 
     fn set_up(config: Config, clock: Arc<dyn Clock>, access: Access) -> Result<Self, ServiceError> {

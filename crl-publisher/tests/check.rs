@@ -6,6 +6,7 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::Arc;
 
 use ca_service::fixture::program;
@@ -158,4 +159,17 @@ fn a_check_tells_of_a_clock_that_jumped_while_somebody_publishes_by_it() {
     assert_eq!(said(&bench, ISSUING), jumped);
     drop(daemon);
     assert_eq!(said(&bench, ISSUING), [""; 0]);
+}
+
+#[test]
+fn a_check_ends_where_a_file_cannot_be_read() {
+    let bench = Bench::new();
+    let both = format!("{ISSUING}{ROOT}");
+    bench.write("root.crl", &bench.make_crl(&bench.root, 1, 90 * DAY));
+    bench.open(&both).tick();
+    // Nobody ever writes into it: as on a dead file system, reading has no end.
+    fs::remove_file(bench.home("root.crl")).unwrap();
+    let made = Command::new("mkfifo").arg(bench.home("root.crl")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(said(&bench, &both), ["crl root: what is published or offered cannot be read"]);
 }
