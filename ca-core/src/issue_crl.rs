@@ -10,7 +10,7 @@ use ca_status::StatusTable;
 use ca_status::crl::{self, CrlNumber, CrlParams, CrlView};
 use sha2::{Digest, Sha256};
 
-use crate::authority::AuthorityKey;
+use crate::authority::{Authority, AuthorityKey};
 use crate::certify::detail_bytes;
 use crate::error::{AuthorityError, Result};
 use crate::home::{Home, Wait};
@@ -48,6 +48,21 @@ pub struct IssuedCrl {
 /// and one of a root (12 months), S/MIME BR section 4.9.7.
 pub const MAX_DAYS: (u32, u32) = (10, 365);
 
+/// Whether a CRL of `authority` may be valid for so many days; see [`MAX_DAYS`].
+///
+/// # Errors
+/// It may not.
+pub fn check_days(authority: &Authority, days: u32) -> Result<()> {
+    let most = if authority.is_root() { MAX_DAYS.1 } else { MAX_DAYS.0 };
+    if (1..=most).contains(&days) {
+        return Ok(());
+    }
+    Err(AuthorityError::Refused(format!(
+        "a CRL of {:?} is valid for 1 to {most} days, not {days} (S/MIME BR, section 4.9.7)",
+        authority.name()
+    )))
+}
+
 /// Issues a full CRL and records it.
 ///
 /// # Errors
@@ -56,13 +71,7 @@ pub const MAX_DAYS: (u32, u32) = (10, 365);
 pub fn issue_crl(home: &Home, request: &IssueCrl<'_>, now: Timestamp, wait: &Wait<'_>) -> Result<IssuedCrl> {
     let authority = &request.issuer.authority;
     let name = authority.name();
-    let most = if authority.is_root() { MAX_DAYS.1 } else { MAX_DAYS.0 };
-    if request.days == 0 || request.days > most {
-        return Err(AuthorityError::Refused(format!(
-            "a CRL of {name:?} is valid for 1 to {most} days, not {} (S/MIME BR, section 4.9.7)",
-            request.days
-        )));
-    }
+    check_days(authority, request.days)?;
     let bad = |what: String| AuthorityError::Crl { authority: name.to_owned(), what };
     if let Some(path) = request.out.as_deref().filter(|path| path.is_dir()) {
         return Err(AuthorityError::Refused(format!("{} is a directory; name a file", path.display())));

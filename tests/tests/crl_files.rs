@@ -67,6 +67,10 @@ fn shown_compared_and_verified() {
     home.ca("crl diff --exit-code newer.pem newer.crl").ok().says(&["0 added, 0 removed, 0 changed"]);
     home.ca("crl diff root.crl newer.crl").run().fails(3, &["one authority"]);
 
+    // Whoever asks for too much is told before the passphrase is.
+    home.ca("crl issue issuing --days 11 --out long.crl").run().fails(3, &["1 to 10 days, not 11"]);
+    assert!(!home.path("long.crl").exists());
+
     // Verify: as relying parties do.
     let verify = |crl: &str, issuer: &str, more: &str| {
         home.ca(&format!("--json crl verify {crl} --issuer {issuer}.pem {more}")).run()

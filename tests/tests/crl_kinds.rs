@@ -157,6 +157,13 @@ fn clients_read_deltas_and_crls_of_parts() {
     urls("alice").says(&[&format!("{alice}.crl"), &format!("{alice}-delta.crl")]);
     urls("mallory").says(&[&format!("{mallory}-delta.crl"), "this certificate is revoked"]);
 
+    // What is no successor of the other can be compared, but not without being told.
+    let differ = |old: &str, new: &str| parts.pki.home.ca(&format!("crl diff {old} {new}")).ok();
+    let [full, part, delta] = [&alice, &mallory, &deltas[1]].map(|name| format!("{name}.der"));
+    differ(&part, &delta).says(&["is a full CRL", "a delta CRL", "what differs is not what changed"]);
+    differ(&full, &part).says(&["what differs is not what changed"]);
+    differ(&part, &part).never_says(&["what differs"]);
+
     // Then the full CRLs, too.
     publish(&mut parts.pki, "0s");
     wait_for("the full CRL", LIMIT, || parts.lists_mallory(&mallory).then_some(()));

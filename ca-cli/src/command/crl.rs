@@ -4,7 +4,8 @@ mod file;
 mod status;
 
 use base64::Engine;
-use ca_core::issue_crl::{IssueCrl, issue_crl};
+use ca_core::authority::Authority;
+use ca_core::issue_crl::{IssueCrl, check_days, issue_crl};
 use ca_core::ocsp_signer::{IssueOcspSigner, issue_ocsp_signer};
 use ca_core::templates;
 use serde_json::json;
@@ -32,11 +33,14 @@ pub(super) fn run(command: CrlCommand, context: &Context) -> Result<()> {
 fn issue(args: IssueCrlArgs, context: &Context) -> Result<()> {
     let IssueCrlArgs { authority, out, days, passphrase } = args;
     let home = context.home()?;
-    let issuer = unlock(&home, &authority, &passphrase)?;
-    let days = days.unwrap_or(if issuer.authority.is_root() { DAYS.0 } else { DAYS.1 });
+    let known = Authority::load(&home, &authority)?;
+    let days = days.unwrap_or(if known.is_root() { DAYS.0 } else { DAYS.1 });
+    // Before anybody is asked for a passphrase.
+    check_days(&known, days)?;
     if out.is_none() && !context.json {
         refuse_terminal()?;
     }
+    let issuer = unlock(&home, &authority, &passphrase)?;
     let request = IssueCrl { issuer: &issuer, days, out: out.clone(), actor: &context.actor() };
     let now = context.now()?;
     let issued = context.waiting(|wait| issue_crl(&home, &request, now, wait))?;

@@ -103,6 +103,15 @@ pub(super) fn diff(old: &Path, new: &Path, exit_code: bool, context: &Context) -
             after.key.as_deref().unwrap_or("unknown"),
         )));
     }
+    if (before.base.is_some(), &before.scope) != (after.base.is_some(), &after.scope) {
+        context.note(&format!(
+            "{} is a {}, {} a {}: what differs is not what changed",
+            old.display(),
+            before.kind(),
+            new.display(),
+            after.kind()
+        ));
+    }
     let mut out = lines();
     if context.json {
         line(&mut out, &json!({"kind": "crls", "old": before.value(), "new": after.value()}))?;
@@ -217,6 +226,12 @@ impl About {
             ("signature", Some(self.algorithm.clone())),
             ("scope", self.scope.clone()),
         ]
+    }
+
+    /// Full or delta CRL, and of what.
+    fn kind(&self) -> String {
+        let kind = if self.base.is_some() { "delta CRL" } else { "full CRL" };
+        self.scope.as_ref().map_or_else(|| kind.to_owned(), |scope| format!("{kind} ({scope})"))
     }
 
     fn text(&self) -> String {
