@@ -31,10 +31,11 @@ pub(super) fn sign_while_writing(
 ) -> Result<Vec<u8>, StatusError> {
     let mut written = Ok(());
     if total <= LITTLE {
-        make(&mut |piece| {
+        make(&mut |mut piece| {
             signer.update(&piece);
             written = out.write_all(&piece);
-            written.is_ok().then(Vec::new)
+            piece.clear();
+            written.is_ok().then_some(piece)
         })?;
         written?;
         return Ok(signer.finish()?);

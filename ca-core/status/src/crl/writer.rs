@@ -232,7 +232,8 @@ impl Frame {
         sink: &mut Sink<'_>,
     ) -> Result<(), StatusError> {
         let mut encoder = EntryEncoder::new(true);
-        let mut piece = self.head.clone();
+        let mut piece = Vec::with_capacity(PIECE + 256);
+        piece.extend_from_slice(&self.head);
         let (mut entries, mut list) = (0, 0);
         for entry in revoked {
             entries += 1;
