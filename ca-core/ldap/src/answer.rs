@@ -18,15 +18,12 @@ pub(crate) struct Answer {
     pub(crate) code: u32,
     /// What the server says besides.
     pub(crate) text: String,
-    /// The SASL credentials of a bind response (section 4.2.2).
-    #[cfg_attr(not(feature = "gssapi"), allow(dead_code, reason = "Kerberos alone asks for them"))]
-    pub(crate) credentials: Option<Vec<u8>>,
 }
 
 impl Answer {
     /// The response to message `id`, if `message` is one of this kind: the number of the tag in
-    /// the class of the application.
-    pub(crate) fn read(message: &[u8], id: u8, kind: u64) -> Option<Self> {
+    /// the class of the application; and what stands behind the result there.
+    pub(crate) fn read(message: &[u8], id: u8, kind: u64) -> Option<(Self, Vec<StructureTag>)> {
         let (rest, message) = parse_tag(message).ok()?;
         let [message_id, response, ..] = parts(&message)? else { return None };
         if !rest.is_empty()
@@ -40,15 +37,9 @@ impl Answer {
         if code.len() > 4 {
             return None;
         }
-        Some(Self {
-            code: code.iter().fold(0, |number, &octet| (number << 8) | u32::from(octet)),
-            text: String::from_utf8_lossy(text).into_owned(),
-            credentials: more
-                .iter()
-                .find(|part| (part.class, part.id) == (TagClass::Context, 7))
-                .and_then(value)
-                .map(<[u8]>::to_vec),
-        })
+        let code = code.iter().fold(0, |number, &octet| (number << 8) | u32::from(octet));
+        let text = String::from_utf8_lossy(text).into_owned();
+        Some((Self { code, text }, more.to_vec()))
     }
 }
 
@@ -81,7 +72,8 @@ fn parts(tag: &StructureTag) -> Option<&[StructureTag]> {
     }
 }
 
-fn value(tag: &StructureTag) -> Option<&[u8]> {
+/// The octets of a primitive value.
+pub(crate) fn value(tag: &StructureTag) -> Option<&[u8]> {
     match &tag.payload {
         PL::P(value) => Some(value),
         PL::C(_) => None,
@@ -96,12 +88,15 @@ mod tests {
     fn results_are_read_and_nothing_else() {
         // Bind in progress, with credentials.
         let bind = b"\x30\x10\x02\x01\x02\x61\x0b\x0a\x01\x0e\x04\x00\x04\x00\x87\x02ab";
-        let answer = Answer { code: 14, text: String::new(), credentials: Some(b"ab".to_vec()) };
-        assert_eq!(Answer::read(bind, 2, 1), Some(answer));
+        let (answer, more) = Answer::read(bind, 2, 1).unwrap();
+        assert_eq!(answer, Answer { code: 14, text: String::new() });
+        let [credentials] = &more[..] else { panic!("{more:?}") };
+        assert_eq!((credentials.class, credentials.id), (TagClass::Context, 7));
+        assert_eq!(value(credentials), Some(&b"ab"[..]));
         // Refused, without.
         let refused = b"\x30\x0e\x02\x01\x01\x61\x09\x0a\x01\x31\x04\x00\x04\x02no";
-        let answer = Answer { code: 49, text: "no".to_owned(), credentials: None };
-        assert_eq!(Answer::read(refused, 1, 1), Some(answer));
+        let answer = Answer { code: 49, text: "no".to_owned() };
+        assert_eq!(Answer::read(refused, 1, 1), Some((answer, Vec::new())));
         for (id, kind) in [(1, 1), (2, 24)] {
             assert_eq!(Answer::read(bind, id, kind), None);
         }

@@ -5,7 +5,7 @@ use std::io::Error;
 use std::path::Path;
 
 use bytes::BytesMut;
-use ldap3::asn1::{ASNTag, Integer, OctetString, Sequence, Tag, TagClass, write};
+use ldap3::asn1::{ASNTag, Integer, OctetString, Sequence, StructureTag, Tag, TagClass, write};
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext};
 use libgssapi::credential::{Cred, CredUsage};
 use libgssapi::error::{self as gss, MajorFlags};
@@ -14,7 +14,7 @@ use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_HOSTBASED_SERVICE, OidSet};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-use crate::answer::{Answer, read_message, refuse};
+use crate::answer::{Answer, read_message, refuse, value};
 use crate::connection::task::run;
 use crate::end_point::channel_binding;
 use crate::error::said;
@@ -23,6 +23,8 @@ use crate::{DirectoryConfig, LdapError};
 
 /// The number of the tag of a bind response (RFC 4511, section 4.2.2).
 const BIND_RESPONSE: u64 = 1;
+/// The number of the tag of the credentials there.
+const CREDENTIALS: u64 = 7;
 /// The result code for "go on" (RFC 4511, appendix A).
 const IN_PROGRESS: u32 = 14;
 /// The result code of a server that wants a security layer, or channel bindings (RFC 4511, appendix A).
@@ -129,7 +131,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         stream.write_all(&bind_request(id, token)?).await?;
         stream.flush().await?;
         let message = read_message(stream, fault).await?;
-        let Some(answer) = Answer::read(&message, id, BIND_RESPONSE) else {
+        let Some((answer, more)) = Answer::read(&message, id, BIND_RESPONSE) else {
             return Err(refuse(fault, "what is no answer to a login"));
         };
         match answer.code {
@@ -138,12 +140,18 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
             IN_PROGRESS => {}
             _ => return Ok(End::Refused(answer)),
         }
-        token = match context.next(&answer.credentials.unwrap_or_default()) {
+        token = match context.next(credentials(&more)) {
             Ok(token) => token,
             Err(what) => return Ok(End::Failed(what)),
         };
     }
     Err(refuse(fault, "more questions than a login has"))
+}
+
+/// The server's SASL credentials behind the result of a bind response; nothing if there are none.
+fn credentials(more: &[StructureTag]) -> &[u8] {
+    let found = more.iter().find(|part| (part.class, part.id) == (TagClass::Context, CREDENTIALS));
+    found.and_then(value).unwrap_or_default()
 }
 
 impl Context {
@@ -208,6 +216,27 @@ mod tests {
         // Message 3 [APPLICATION 0], version 3, no name, [3] { "GSSAPI", "ab" }.
         let expected = b"\x30\x18\x02\x01\x03\x60\x13\x02\x01\x03\x04\x00\xa3\x0c\x04\x06GSSAPI\x04\x02ab";
         assert_eq!(bind_request(3, b"ab".to_vec()).unwrap(), &expected[..]);
+    }
+
+    #[test]
+    fn the_credentials_of_an_answer() {
+        let bind = |more: &[u8]| {
+            let length = u8::try_from(more.len()).unwrap();
+            let message = [
+                b"\x30",
+                &[length + 12],
+                &b"\x02\x01\x02\x61"[..],
+                &[length + 7],
+                b"\x0a\x01\x0e\x04\x00\x04\x00",
+                more,
+            ]
+            .concat();
+            credentials(&Answer::read(&message, 2, BIND_RESPONSE).unwrap().1).to_vec()
+        };
+        // [7] { "ab" }, alone and behind a referral [3].
+        assert_eq!(bind(b"\x87\x02ab"), b"ab");
+        assert_eq!(bind(b"\xa3\x02\x04\x00\x87\x02ab"), b"ab");
+        assert_eq!(bind(b""), b"");
     }
 
     #[test]

@@ -80,9 +80,8 @@ pub(crate) fn hand_over(channel: Channel, fault: Fault) -> Result<(StdUnixStream
 async fn start_tls(tcp: &mut TcpStream, fault: &Fault) -> Result<()> {
     tcp.write_all(START_TLS).await?;
     match Answer::read(&read_message(tcp, fault).await?, 1, EXTENDED_RESPONSE) {
-        Some(Answer { code: 0, .. }) => Ok(()),
-        Some(answer) => {
-            let Answer { code, text, .. } = answer;
+        Some((Answer { code: 0, .. }, _)) => Ok(()),
+        Some((Answer { code, text }, _)) => {
             Err(Error::other(format!("StartTLS is refused: {}{}", code_in_words(code), said(&text))))
         }
         None => Err(refuse(fault, "what is no answer to StartTLS")),
