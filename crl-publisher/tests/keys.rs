@@ -14,7 +14,7 @@ use ca_files::{Mode, write_atomic};
 use ca_service::Running;
 use ca_service::fixture::client::{self, eventually};
 use ca_signing::{KdfCost, Passphrase};
-use common::{Bench, DAY, Told, told};
+use common::{Bench, DAY, Told, put, told};
 use crl_publisher::Daemon;
 use crl_publisher::config::Config;
 
@@ -117,13 +117,6 @@ impl Fault {
         }
         before
     }
-}
-
-fn put(path: &Path, content: &[u8], mode: u32) {
-    let next = path.with_extension("next");
-    fs::write(&next, content).unwrap();
-    fs::set_permissions(&next, fs::Permissions::from_mode(mode)).unwrap();
-    fs::rename(next, path).unwrap();
 }
 
 #[test]

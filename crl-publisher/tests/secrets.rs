@@ -6,8 +6,6 @@ mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -17,7 +15,7 @@ use ca_service::fixture::client::{self, eventually};
 use ca_service::fixture::program;
 use ca_service::{Limits, Running};
 use common::targets::{at, bench_with, web};
-use common::{Bench, DAY};
+use common::{Bench, DAY, put};
 use crl_publisher::Daemon;
 use crl_publisher::config::Config;
 
@@ -166,13 +164,6 @@ fn is_told_and_taken_up(lack: &Lack) {
     });
     running.stop();
     hook.stop();
-}
-
-fn put(path: &Path, content: &[u8], mode: u32) {
-    let next = path.with_extension("next");
-    fs::write(&next, content).unwrap();
-    fs::set_permissions(&next, fs::Permissions::from_mode(mode)).unwrap();
-    fs::rename(next, path).unwrap();
 }
 
 /// As a secret that is lacking: nobody else suffers from a program that was built without Kerberos.

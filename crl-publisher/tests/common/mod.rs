@@ -4,8 +4,9 @@
 pub mod targets;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ca_domain::{ReasonCode, SerialNumber, Timestamp};
@@ -26,6 +27,14 @@ pub struct Bench {
     pub root: TestAuthority,
     pub ledger: TestLedger,
     pub clock: ManualClock,
+}
+
+/// Puts a file in place of another at once, with permissions that need not be right.
+pub fn put(path: &Path, content: &[u8], mode: u32) {
+    let next = path.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::set_permissions(&next, fs::Permissions::from_mode(mode)).unwrap();
+    fs::rename(next, path).unwrap();
 }
 
 /// What a CRL says.
@@ -123,12 +132,12 @@ impl Bench {
 
     /// The verified CRL of the issuing authority.
     pub fn crl(&self) -> Told {
-        told(&std::fs::read(self.published("crl/issuing.crl")).unwrap(), &self.ca)
+        told(&fs::read(self.published("crl/issuing.crl")).unwrap(), &self.ca)
     }
 
     /// The verified CRL of the root.
     pub fn root_crl(&self) -> Told {
-        told(&std::fs::read(self.published("crl/root.crl")).unwrap(), &self.root)
+        told(&fs::read(self.published("crl/root.crl")).unwrap(), &self.root)
     }
 
     /// A CRL of `ca` with this number and life from now on, of one certificate.
