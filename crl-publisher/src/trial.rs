@@ -84,6 +84,16 @@ impl<T: Send + 'static> Trial<T> {
     }
 }
 
+impl<T: Send + 'static> Trial<Result<T, String>> {
+    /// What came of it; that it has not ended is a failure, too.
+    ///
+    /// # Errors
+    /// Why it failed, or that it hangs.
+    pub fn end(&self) -> Result<T, String> {
+        self.take().unwrap_or_else(|| Err(self.hang()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;

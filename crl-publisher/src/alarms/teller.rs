@@ -86,7 +86,7 @@ pub fn open(
     let looks = tellers.iter().map(|teller| teller.look(&party)).collect::<Result<Vec<_>, _>>()?;
     party.wait(|| looks.iter().all(Trial::is_over));
     for (teller, trial) in tellers.iter().zip(looks) {
-        let unready = trial.take().unwrap_or_else(|| Err(trial.hang())).err();
+        let unready = trial.end().err();
         if let Some(what) = &unready
             && !may_be(&teller.shared.topic())
         {

@@ -116,7 +116,7 @@ impl Pool {
         party.wait(|| looks.iter().all(|(_, trial)| trial.is_over()));
         let mut reports = Vec::new();
         for (worker, (mut report, trial)) in workers.iter().zip(looks) {
-            report.unready = trial.take().unwrap_or_else(|| Err(trial.hang())).err();
+            report.unready = trial.end().err();
             if let Some(what) = &report.unready
                 && !may_be(&worker.topic())
             {
@@ -139,7 +139,7 @@ impl Pool {
         let all = self.workers.iter().map(|worker| worker.seek(&party)).collect::<Result<Vec<_>, _>>()?;
         party.wait(|| all.iter().all(Trial::is_over));
         for (worker, trial) in self.workers.iter().zip(all) {
-            if let Err(what) = trial.take().unwrap_or_else(|| Err(trial.hang())) {
+            if let Err(what) = trial.end() {
                 worker.tell_missing(what);
             }
         }
